@@ -19,6 +19,7 @@ _agentq_command() {
     messages) options='--since --until --limit --session --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     sessions) options='--agent --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    hosts) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     top) options='--read-only --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     edit) options='--exec --shell --prompt --key --stdin --script --check --label --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --url --utc --allow-network-fs --help' ;;
@@ -45,6 +46,7 @@ _agentq_command() {
     agents) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     config) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     service) options='--dry-run --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    fleet) options='--role --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     completion) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     x) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
     add) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
@@ -142,6 +144,9 @@ _agentq_option() {
     workers:--state-dir) kind=directories ;;
     workers:--url) kind=free ;;
     workers:--color) kind=words choices='auto always never' ;;
+    hosts:--state-dir) kind=directories ;;
+    hosts:--url) kind=free ;;
+    hosts:--color) kind=words choices='auto always never' ;;
     top:--state-dir) kind=directories ;;
     top:--url) kind=free ;;
     top:--color) kind=words choices='auto always never' ;;
@@ -274,6 +279,9 @@ _agentq_option() {
     service:--state-dir) kind=directories ;;
     service:--url) kind=free ;;
     service:--color) kind=words choices='auto always never' ;;
+    fleet:--state-dir) kind=directories ;;
+    fleet:--role|fleet:--url) kind=free ;;
+    fleet:--color) kind=words choices='auto always never' ;;
     completion:--state-dir) kind=directories ;;
     completion:--url) kind=free ;;
     completion:--color) kind=words choices='auto always never' ;;
@@ -361,6 +369,7 @@ _agentq_argument() {
     config:0) kind=words choices='show check path' ;;
     service:0) kind=words choices='install uninstall status print' ;;
     service:1) kind=words choices='systemd cron' ;;
+    fleet:0) kind=words choices='init upgrade' ;;
     completion:0) kind=words choices='bash zsh fish' ;;
     ls:0) kind=live ;;
     rm:*) kind=live ;;
@@ -465,7 +474,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service fleet completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

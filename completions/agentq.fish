@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -126,6 +126,7 @@ complete -c agentq -n __agentq_no_command -a events -d 'List every change of sta
 complete -c agentq -n __agentq_no_command -a messages -d 'List what a session\'s agents said, newest first'
 complete -c agentq -n __agentq_no_command -a sessions -d 'List the sessions, or let some begin a new conversation'
 complete -c agentq -n __agentq_no_command -a workers -d 'List what runs now, the supervisors, and what holds starts back'
+complete -c agentq -n __agentq_no_command -a hosts -d 'List the machines that run tasks, their labels, and the agents that they have'
 complete -c agentq -n __agentq_no_command -a top -d 'Watch supervisors, runs, the queue, schedules and what ended'
 complete -c agentq -n __agentq_no_command -a edit -d 'Change a waiting task, or the next occurrence of a running one'
 complete -c agentq -n __agentq_no_command -a pause -d 'Keep tasks from starting until \'agentq resume\''
@@ -152,6 +153,7 @@ complete -c agentq -n __agentq_no_command -a doctor -d 'Check for anything that 
 complete -c agentq -n __agentq_no_command -a agents -d 'List the agents, and whether each one\'s program is found'
 complete -c agentq -n __agentq_no_command -a config -d 'Show every value with its source, or check the file'
 complete -c agentq -n __agentq_no_command -a service -d 'Run the queue by the user\'s systemd or by cron, with this shell\'s settings'
+complete -c agentq -n __agentq_no_command -a fleet -d 'Create the tables of a fleet in a PostgreSQL database, or bring them up to date'
 complete -c agentq -n __agentq_no_command -a completion -d 'Print the completion file for a shell'
 complete -c agentq -n __agentq_no_command -a x -d 'Submit work: a prompt for an agent, or with --exec a command'
 complete -c agentq -n __agentq_no_command -a add -d 'Submit work: a prompt for an agent, or with --exec a command'
@@ -402,6 +404,13 @@ complete -c agentq -n '__agentq_in workers' -l url -x -d 'The database of the fl
 complete -c agentq -n '__agentq_in workers' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in workers' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in workers' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in hosts' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in hosts' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in hosts' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in hosts' -l url -x -d 'The database of the fleet'
+complete -c agentq -n '__agentq_in hosts' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in hosts' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in hosts' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in top' -l read-only -d 'Only look: no key changes anything'
 complete -c agentq -n '__agentq_in top' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in top' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
@@ -764,6 +773,15 @@ complete -c agentq -n '__agentq_in service' -l url -x -d 'The database of the fl
 complete -c agentq -n '__agentq_in service' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in service' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in service' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in fleet; and __agentq_place 0' -x -a 'init upgrade'
+complete -c agentq -n '__agentq_in fleet' -l role -x -d 'The role that hosts log in with'
+complete -c agentq -n '__agentq_in fleet' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in fleet' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in fleet' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in fleet' -l url -x -d 'The database of the fleet'
+complete -c agentq -n '__agentq_in fleet' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in fleet' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in fleet' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in completion; and __agentq_place 0' -x -a 'bash zsh fish'
 complete -c agentq -n '__agentq_in completion' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in completion' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'

@@ -30,7 +30,7 @@ BINARIES = "AGENTQ_TEST_POSTGRES"
 OWNER = "agentq"
 """The role that owns every cluster; everybody on this machine may log in as any role."""
 
-SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "60", "shared_buffers": "32MB"}
+SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "shared_buffers": "32MB"}
 UNPRIVILEGED = "nobody"
 PATIENCE = 60.0
 

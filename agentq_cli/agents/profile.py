@@ -178,6 +178,12 @@ def find_program(profile: Profile, path: str | None) -> str | None:
     return find_file(_fixed_words(profile.argv[:1])[0], path)
 
 
+def available(config: Config, path: str | None) -> tuple[str, ...]:
+    """The agents whose programs are on a PATH, without the one that only pretends."""
+    found = profiles(config).items()
+    return tuple(name for name, each in found if name != "demo" and find_program(each, path) is not None)
+
+
 def program_of(config: Config, name: str) -> str:
     """The program of a known agent, without reading its built-in profile: an agent CLI is called as the agent is, and
     `demo` is run by this interpreter."""

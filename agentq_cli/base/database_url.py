@@ -30,6 +30,17 @@ def without_password(url: str) -> str:
     return f"{scheme}://{login}{at}{host}{slash}{path}{query}"
 
 
+def user_of(url: str) -> str | None:
+    """The role that a URL names, if it names one as libpq reads it."""
+    from urllib.parse import parse_qs, unquote
+
+    _, _, rest = url.partition("://")
+    rest, _, query = rest.partition("?")
+    login, at, _ = rest.partition("/")[0].rpartition("@")
+    named = unquote(login.partition(":")[0]) if at else ""
+    return parse_qs(query).get("user", [named])[-1] or None
+
+
 def shown(url: str) -> str:
     """Host and database alone, for messages: `postgresql://db.example/agentq`. Also hides the password in a URL that is
     wrong."""

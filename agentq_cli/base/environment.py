@@ -74,6 +74,23 @@ def configured(environ: Mapping[str, str]) -> bool:
     return file is None or os.path.lexists(file) or bool(environ.get("AGENTQ_CONFIG")) or overridden(environ)
 
 
+def names_url(environ: Mapping[str, str]) -> bool:
+    """Whether the configuration names the database of a fleet, as far as that can be told without reading it: never
+    False if it does."""
+    if environ.get("AGENTQ_URL"):
+        return True
+    named = environ.get("AGENTQ_CONFIG")
+    path = os.path.expanduser(named) if named else config_file(environ)
+    if path is None:
+        return False
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return bool(named) or os.path.lexists(path)
+    return any(line.partition(b"=")[0].strip().strip(b"\"'") == b"url" for line in lines)
+
+
 _MOMENTS = RESERVED.union(MOMENT, ("AGENTQ_NOW",))
 _MOMENTS_BEGIN = tuple(each[:-1] for each in MOMENT if each.endswith("*"))
 _SECRETS_HAVE = tuple(each.strip("*") for each in SECRET)

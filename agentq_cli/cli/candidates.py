@@ -54,12 +54,10 @@ def candidates(kind: str, prefix: str, given: str, environ: Mapping[str, str]) -
     directory = environment.state_directory(given, environ)
     if kind not in KINDS or directory is None:
         return []
-    from agentq_cli.config import mark
     from agentq_cli.engines import door
 
-    if mark.names_url(environ):
+    if environment.names_url(environ):
         return []  # a database far away answers too late for a key
-
     return _chosen(door.suggest(directory, kind, prefix, MOST), prefix, HARMLESS.get(kind, str.isascii))
 
 

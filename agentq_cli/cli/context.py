@@ -77,9 +77,7 @@ class Context:
         try:
             return self.config.url
         except Usage:
-            from agentq_cli.config import mark
-
-            if mark.names_url(self.environ):
+            if environment.names_url(self.environ):
                 raise
             return None
 

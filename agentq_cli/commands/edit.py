@@ -100,7 +100,8 @@ def _shown(here: Context, queue: Queue, before: Task, task: Task) -> Result:
     note = tree_words.left_behind(here, before, task)
     if note:
         notices.note(note)
-    document = documents.task(task, now=queue.now, waiting_for=Why(queue, here.config).exactly(task))
+    why = Why(queue, here.config)
+    document = documents.task(task, now=queue.now, waiting_for=why.exactly(task), host=why.host(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))
 
 

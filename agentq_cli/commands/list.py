@@ -37,6 +37,8 @@ COLUMNS = (
     Column("WAITING", "waiting", kind="waiting", spare=2, sparse=True),
     Column("TASK", documents.work),
 )
+HOST = Column("HOST", "host", spare=2, sparse=2)
+"""Shown in a fleet, before the last column."""
 
 EXAMPLES = (
     ("agentq list", "List what is waiting and running."),
@@ -70,8 +72,9 @@ def list_(given: Given, at: Context) -> Result:
         ended = bool(given["all"]) or address is not None
         for task in queue.tasks(session=session, statuses=chosen, ended=ended, **where):
             reason = why.of(task)
-            item = documents.task(task, now=queue.now, waiting_for=reason)
+            item = documents.task(task, now=queue.now, waiting_for=reason, host=why.host(task))
             shown = {"waiting": reason, "ended_at": documents.moment(task.ended_at), "live": not task.status.ended}
             yield item if at.as_json else {**item, **shown}
 
-    return Items("tasks", items(), COLUMNS, empty="no tasks; 'agentq list --all' also shows ended ones")
+    columns = COLUMNS if at.url is None else (*COLUMNS[:-1], HOST, COLUMNS[-1])
+    return Items("tasks", items(), columns, empty="no tasks; 'agentq list --all' also shows ended ones")

@@ -44,5 +44,6 @@ def reply(given: Given, at: Context) -> Result:
     task = queue.reply(address, text(said, "TEXT"))
     targets.settle_dependents(queue)
     nobody_there.check(at, queue, [task.session])
-    document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
+    why = Why(queue, at.config)
+    document = documents.task(task, now=queue.now, waiting_for=why.exactly(task), host=why.host(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

@@ -68,7 +68,9 @@ def retry(given: Given, at: Context) -> Result:
     why = Why(queue, at.config)
     # A document has all of a task, which takes as long as its retry; a line has its address.
     items = (
-        documents.task(task, now=queue.now, waiting_for=why.of(task)) if at.as_json else {"id": str(task.address)}
+        documents.task(task, now=queue.now, waiting_for=why.of(task), host=why.host(task))
+        if at.as_json
+        else {"id": str(task.address)}
         for task in tasks
     )
     return Items("tasks", items, line=lambda item: str(item["id"]), empty="nothing has failed")

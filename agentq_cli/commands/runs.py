@@ -34,6 +34,8 @@ COLUMNS = (
     Column("CHANGES", changes.of_item, kind="number", spare=1, sparse=2),
     Column("TASK", "title", under="error"),
 )
+HOST = Column("HOST", "host", spare=1)
+"""Shown in a fleet, before the last column."""
 
 EXAMPLES = (
     ("agentq runs", "List the newest 100 runs."),
@@ -59,7 +61,8 @@ def runs(given: Given, at: Context) -> Result:
         if which is not None:
             yield from _documents(queue, queue.runs(address=address, limit=limit, **which))
 
-    return Items("runs", items(), COLUMNS, empty="no runs")
+    columns = COLUMNS if at.url is None else (*COLUMNS[:-1], HOST, COLUMNS[-1])
+    return Items("runs", items(), columns, empty="no runs")
 
 
 def _documents(queue: Queue, runs: Iterator[Run]) -> Iterator[documents.Item]:

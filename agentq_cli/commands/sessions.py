@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agentq_cli.base.errors import AgentqError, NotFound, Usage, nearest
+from agentq_cli.model.fleet import machine_name
 from agentq_cli.policy import waiting
 from agentq_cli.show import documents
 from agentq_cli.show.results import Items, Result
@@ -57,7 +58,8 @@ def sessions(given: Given, at: Context) -> Result:
     def items() -> Iterator[documents.Item]:
         for session in queue.sessions():
             width = waiting.width(session.name, at.config.options(session.name).get("parallel"))
-            yield documents.session(session, parallel=width)
+            host = machine_name() if at.url is None else session.host
+            yield documents.session(session, parallel=width, host=host)
 
     return Items("sessions", items(), COLUMNS, empty="no sessions; they appear on first use")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.commands import answer, following, reading, run_document, tree_fields
@@ -48,7 +48,8 @@ def show(given: Given, at: Context) -> Result:
         data = {**run_document.of(queue, run, task), "checkpoint": _checkpoint(queue, run.id)}
         return Document("run", data, _run_lines(queue, at.config, run))
     found = queue.task(address)
-    data = dict(documents.task(found, now=queue.now, waiting_for=Why(queue, at.config).exactly(found)))
+    why = Why(queue, at.config)
+    data = dict(documents.task(found, now=queue.now, waiting_for=why.exactly(found), host=why.host(found)))
     data["environment"] = NextEnvironment(queue, at.config, at.environ).of_task(found)
     data["reason"] = _overdue(queue, at.config, found) or data["reason"]
     runs = list(queue.runs(address=address, limit=LAST_RUNS))
@@ -66,6 +67,8 @@ def _run_lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, st
     if run.agent:
         yield "Agent", run.agent
     yield "Directory", run.cwd
+    if config.url is not None:
+        yield "Host", run.host
     yield "Started", rfc3339(run.started_at)
     if run.finished_at is not None:
         yield "Ended", rfc3339(run.finished_at)
@@ -129,6 +132,7 @@ def _lines(
         yield "Agent", data["agent"]
         yield "Context", data["context"]
     yield "Directory", data["cwd"]
+    yield from _host(config, data, runs)
     if data["check"]:
         yield "Check", data["check"]
     yield from tree_fields.of_task(queue, config, task, runs)
@@ -168,6 +172,13 @@ def _lines(
         yield "Environment", line
     for run in runs:
         yield f"Run {run.id}", Worded(reading.how_it_ended(run, rfc3339(run.started_at)))
+
+
+def _host(config: Config, data: documents.Item, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
+    if data["on"]:
+        yield "On", ", ".join(data["on"])
+    if config.url is not None and (data["host"] or runs):
+        yield "Host", data["host"] or runs[0].host
 
 
 def _schedule(data: documents.Item) -> str:

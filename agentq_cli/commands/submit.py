@@ -274,7 +274,7 @@ def told(here: Context, queue: Queue, stored: Sequence[tuple[Address, bool]]) ->
     existing = [str(address) for address, is_new in stored if not is_new]
     return Items(
         "tasks",
-        (documents.task(each, now=queue.now, waiting_for=why.of(each)) for each in found),
+        (documents.task(each, now=queue.now, waiting_for=why.of(each), host=why.host(each)) for each in found),
         extra={"existing": existing} if existing else {},
     )
 

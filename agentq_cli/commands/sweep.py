@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from agentq_cli.options import values
@@ -40,7 +39,7 @@ def sweep(given: Given, at: Context) -> Result:
     queue = at.open_queue(create=not dry_run, rebuild=reindex and only is None)
     if only is not None:
         queue.known(only)
-    one = Sweep(queue, at.config, os.uname().nodename, at.environ, only, wake=not given["no_wake"], reindex=reindex)
+    one = Sweep(queue, at.config, at.fleet.host, at.environ, only, wake=not given["no_wake"], reindex=reindex)
 
     def items() -> Iterator[documents.Item]:
         for action in one.plan() if dry_run else one.run():

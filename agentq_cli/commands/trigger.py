@@ -26,5 +26,6 @@ def trigger(given: Given, at: Context) -> Result:
     queue = at.open_queue()
     task = queue.trigger(targets.address(given["id"]))
     nobody_there.check(at, queue, [task.session])
-    document = documents.task(task, now=queue.now, waiting_for=Why(queue, at.config).exactly(task))
+    why = Why(queue, at.config)
+    document = documents.task(task, now=queue.now, waiting_for=why.exactly(task), host=why.host(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

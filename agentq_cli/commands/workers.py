@@ -13,7 +13,7 @@ from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.model.workers import Sign, Supervisor, Worker
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
-from agentq_cli.show import documents
+from agentq_cli.show import documents, duty_documents
 from agentq_cli.show.results import Items, Result, Section
 from agentq_cli.show.tables import Column
 from agentq_cli.supervise import gates, overdue, signs
@@ -34,6 +34,9 @@ COLUMNS = (
     Column("MEMORY", "rss_bytes", kind="size", spare=True),
     Column("SUPERVISOR", "supervisor_pid", kind="number", spare=True),
 )
+HOST = Column("HOST", "host", spare=True)
+"""Shown if there are several hosts."""
+
 NOTE = Column("NOTE", lambda worker: worker["note"] or "", spare=True)
 SUPERVISORS = (
     Column("PID", "pid", kind="number"),
@@ -55,11 +58,12 @@ def workers(given: Given, at: Context) -> Result:
     live = queue.workers()
     supervisors = queue.living()
     items = [_overdue(queue, at.config, *each) for each in zip(live, running(queue, live), strict=True)]
+    host = () if at.url is None else (HOST,)
     sections = (
-        Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], SUPERVISORS),
+        Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], (*SUPERVISORS, *host)),
         Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
     )
-    columns = (*COLUMNS, NOTE) if any(item["note"] for item in items) else COLUMNS
+    columns = (*COLUMNS, *host, *([NOTE] if any(item["note"] for item in items) else []))
     return Items("workers", items, columns, empty="nothing runs", sections=sections)
 
 
@@ -100,14 +104,14 @@ def supervisor_item(at: Context, supervisor: Supervisor) -> documents.Item:
     """An item of `supervisors`."""
     # Its row counts milliseconds since boot, which setting the clock does not change; a person wants the time of day.
     silent = max(0, monotonic_ms() - supervisor.renewed_at)
-    return documents.supervisor(supervisor, last_seen_at=at.now_ms() - silent, alive=True)
+    return duty_documents.supervisor(supervisor, last_seen_at=at.now_ms() - silent, alive=True)
 
 
 def gate_items(at: Context, queue: Queue, running: int, supervisors: list[Supervisor]) -> list[documents.Item]:
     """What holds starts back, or could: the gates of admission, and the holds on agents and the queue."""
     jobs = max((supervisor.jobs for supervisor in supervisors), default=at.config.jobs_of(None, queue.jobs())[0])
     cap = admission.cap(running, jobs)
-    found = [documents.gate(gate) for gate in (cap, *_admission(at, queue, supervisors))]
+    found = [duty_documents.gate(gate) for gate in (cap, *_admission(at, queue, supervisors))]
     for hold in queue.holds():
         what = "the queue" if hold.scope == "queue" else f"agent '{hold.name}'"
         why = f" ({hold.reason})" if hold.reason else ""

@@ -62,23 +62,6 @@ def concerning(noted: str | None, environ: Mapping[str, str]) -> tuple[int | Non
     return int(retention) if retention else None, bool(hooks)
 
 
-def names_url(environ: Mapping[str, str]) -> bool:
-    """Whether the configuration names the database of a fleet, as far as that can be told without reading it: never
-    False if it does."""
-    if environ.get("AGENTQ_URL"):
-        return True
-    named = environ.get("AGENTQ_CONFIG")
-    path = os.path.expanduser(named) if named else environment.config_file(environ)
-    if path is None:
-        return False
-    try:
-        with open(path, "rb") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return bool(named) or os.path.lexists(path)
-    return any(line.partition(b"=")[0].strip().strip(b"\"'") == b"url" for line in lines)
-
-
 def of(path: str, *stamp: int) -> str:
     """What changes when a file with this stamp does."""
     return ":".join([__version__, *map(str, stamp), os.path.abspath(path)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
+from agentq_cli.model.fleet import machine_name
 from agentq_cli.model.statuses import Status
 from agentq_cli.policy import waiting
 
@@ -33,6 +34,7 @@ class Why:
             parallel=self.parallel(task.session),
             gate=self.gate(task.session),
             directory=self.directory(task),
+            hosts=self.hosts(task.session),
         )
 
     def of(self, task: Task) -> WaitingFor | None:
@@ -43,6 +45,18 @@ class Why:
         if task.status is Status.BLOCKED:
             around = replace(around, depends=self._queue.depends(task))
         return waiting.waiting_for(task, around, self._queue.now)
+
+    def host(self, task: Task) -> str | None:
+        """The host on which a task runs; None if it does not run."""
+        if task.status is not Status.RUNNING:
+            return None
+        named = {worker.id.address: worker.host for worker in self._live()}
+        return named.get(task.address) or machine_name()
+
+    def _live(self) -> list[Worker]:
+        if self._workers is None:
+            self._workers, self._holds = self._queue.workers(), self._queue.holds()
+        return self._workers
 
     def directory(self, task: Task) -> str | None:
         """The real path in which a task's agent would edit; None if it would not, or may do so beside others."""
@@ -61,13 +75,30 @@ class Why:
         return waiting.width(session, self._config.options(session).get("parallel"))
 
     def jobs(self, session: str) -> int:
-        """The most slots that a live supervisor of the session has; 0 if there is none."""
-        return max((supervisor.jobs for supervisor in self._serving(session)), default=0)
+        """The most slots that a live supervisor of the session has, with several hosts on all of them; 0 if there is
+        none."""
+        of_hosts = [max(supervisor.jobs for supervisor in of_host) for of_host in self._by_host(session).values()]
+        most = self._config.fleet.jobs if self.hosts(session) else None
+        return sum(of_hosts) if most is None else min(sum(of_hosts), most)
 
     def gate(self, session: str) -> Gate | None:
-        """The first gate that keeps a live supervisor from starting tasks of the session; None if there is none."""
-        held = (gate for supervisor in self._serving(session) for gate in supervisor.gates if gate.holding)
-        return next(held, None)
+        """The first gate that keeps a live supervisor from starting tasks of the session; None if there is none on some
+        host."""
+        held = [
+            next((gate for supervisor in of_host for gate in supervisor.gates if gate.holding), None)
+            for of_host in self._by_host(session).values()
+        ]
+        return held[0] if held and None not in held else None
+
+    def hosts(self, session: str) -> list[str]:
+        """The names of the hosts with a live supervisor of the session; none without a fleet."""
+        return sorted(host for host in self._by_host(session) if host is not None)
+
+    def _by_host(self, session: str) -> dict[str | None, list[Supervisor]]:
+        found: dict[str | None, list[Supervisor]] = {}
+        for supervisor in self._serving(session):
+            found.setdefault(supervisor.host, []).append(supervisor)
+        return found
 
     def _serving(self, session: str) -> list[Supervisor]:
         if session not in self._supervisors:
@@ -77,17 +108,17 @@ class Why:
     def _surroundings(self, task: Task) -> waiting.Surroundings:
         key = (task.session, task.work.agent, task.work.directory)
         if key not in self._around:
-            if self._workers is None:
-                self._workers, self._holds = self._queue.workers(), self._queue.holds()
+            workers = self._live()
             session = task.session
             self._around[key] = self._queue.surroundings(
                 session,
                 task.work.agent,
-                workers=self._workers,
+                workers=workers,
                 holds=self._holds,
                 jobs=self.jobs(session),
                 parallel=self.parallel(session),
                 gate=self.gate(session),
                 directory=self.directory(task),
+                hosts=self.hosts(session),
             )
         return self._around[key]

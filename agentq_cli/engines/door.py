@@ -70,6 +70,16 @@ def open_queue(
     return LocalQueue.open(path, clock, create=create, allow_network_fs=allow_network_fs, rebuild=rebuild)
 
 
+def prepare_fleet(url: str, settings: FleetSettings, *, role: str, create: bool) -> tuple[bool, list[str]]:
+    """Create the tables of a fleet, or bring existing ones up to date. Returns whether there was anything to do, and
+    the SQL that lets the role of the hosts work with them. Raises Usage if the login is refused or may not do that,
+    Busy if the database does not answer, and Unreadable if its schema is newer, or missing without `create`."""
+    from agentq_cli.engines.fleet import init
+
+    changed = init.init(url, settings) if create else init.upgrade(url, settings)
+    return changed, init.grants(settings, role)
+
+
 def store_one(path: str, new: NewTask, *, now: int, max_queued: int) -> tuple[int, bool] | None:
     """Store one task without opening the queue; its seq, and whether somebody will start it. None: nothing was stored,
     and whoever opens the queue can submit it or learn why not. Raises as its `submit`."""

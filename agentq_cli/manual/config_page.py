@@ -66,7 +66,9 @@ def render() -> str:
         MOMENT=_names(environment.MOMENT),
         LASTING=_names(environment.LASTING),
         HOOKS=list(_keys(schema.HOOKS, meanings["hooks"], {})),
-        SEE=mdoc.see_also([("agentq", 1), ("agentq-config", 1), ("agentq-agents", 1), ("agentq-state", 5)]),
+        SEE=mdoc.see_also(
+            [("agentq", 1), ("agentq-config", 1), ("agentq-agents", 1), ("agentq-state", 5), ("agentq-fleet", 7)]
+        ),
     )
 
 

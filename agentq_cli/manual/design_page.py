@@ -1,4 +1,4 @@
-"""agentq-design(7): reasons, measurements and design, written by hand."""
+"""The pages of section 7, written by hand: agentq-design (reasons and measurements) and agentq-fleet."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from agentq_cli import __version__
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.template import filled
 
-NAME = "agentq-design.7"
+NAMES = ("agentq-design.7", "agentq-fleet.7")
 
 
-def render() -> str:
+def render(name: str) -> str:
     """The whole page."""
+    own = name.removesuffix(".7")
+    also = [("agentq-fleet", 1)] if own == "agentq-fleet" else []
+    others = [(each.removesuffix(".7"), 7) for each in NAMES if each != name]
     return filled(
-        NAME,
-        HEAD=mdoc.head("agentq-design", 7, __version__),
-        SEE=mdoc.see_also([("agentq", 1), ("agentq-config", 5), ("agentq-state", 5)]),
+        name,
+        HEAD=mdoc.head(own, 7, __version__),
+        SEE=mdoc.see_also([("agentq", 1), *also, ("agentq-config", 5), ("agentq-state", 5), *others]),
     )

@@ -52,6 +52,7 @@ def render(own: Command, commands: tuple[Command, ...]) -> str:
                 ("agentq-state", 5),
                 ("crontab", 5),
                 ("agentq-design", 7),
+                ("agentq-fleet", 7),
             ]
         ),
     )

@@ -23,7 +23,8 @@ def man_pages() -> Mapping[str, str]:
     pages = {main_page.NAME: main_page.render(application(), found)}
     for command in found:
         pages[command_pages.name_of(command)] = command_pages.render(command, _related(command.name))
-    pages |= {page.NAME: page.render() for page in (config_page, state_page, design_page)}
+    pages |= {page.NAME: page.render() for page in (config_page, state_page)}
+    pages |= {name: design_page.render(name) for name in design_page.NAMES}
     return {f"man{name[-1]}/{name}": text for name, text in pages.items()}
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """A session as `sessions` lists it; `counts` by shown status."""
+    """A session as `sessions` lists it; `counts` by shown status. `host` is the one of a fleet that it is bound to."""
 
     name: str
     counts: Mapping[str, int]
@@ -23,6 +23,7 @@ class SessionInfo:
     conversations: Mapping[str, str]
     parallel: int | None
     path: str
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

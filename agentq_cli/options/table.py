@@ -20,12 +20,24 @@ Given: TypeAlias = "Mapping[str, Any]"
 
 GROUPS = {
     "Submit": ("submit", "schedule"),
-    "Inspect": ("list", "show", "logs", "runs", "schedules", "events", "messages", "sessions", "workers", "top"),
+    "Inspect": (
+        "list",
+        "show",
+        "logs",
+        "runs",
+        "schedules",
+        "events",
+        "messages",
+        "sessions",
+        "workers",
+        "hosts",
+        "top",
+    ),
     "Change": ("edit", "pause", "resume", "cancel", "retry", "reply", "trigger", "prune"),
     "Trees": ("diff", "land", "trees", "discard", "restore"),
     "Run": ("run", "jobs", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
-    "Set up": ("agents", "config", "service", "completion"),
+    "Set up": ("agents", "config", "service", "fleet", "completion"),
 }
 """Every command by purpose, in the order of the help."""
 
@@ -585,6 +597,23 @@ ROWS: tuple[Any, ...] = (
         {"choices": ("reset",)},
     ),
     ("names", ("sessions",), "many", "", "The sessions to reset.", {"metavar": "NAME..."}),
+    ("action", ("fleet",), "one", "", "What to do.", {"choices": ("init", "upgrade")}),
+    (
+        "owner",
+        ("fleet",),
+        "optional",
+        "",
+        "The database, as a role that may create a schema; without it that of --url.",
+        {"metavar": "URL"},
+    ),
+    (
+        "--role",
+        ("fleet",),
+        "text",
+        HOW,
+        "The role that hosts log in with.",
+        {"metavar": "ROLE", "default": "that of --url if URL is given, else agentq"},
+    ),
     ("action", ("service",), "one", "", "What to do.", {"choices": ("install", "uninstall", "status", "print")}),
     ("kind", ("service",), "optional", "", "By what the queue is run.", {"choices": ("systemd", "cron")}),
     ("unit", ("service",), "optional", "", "Only this systemd unit.", {"metavar": "UNIT"}),

@@ -133,7 +133,7 @@ def binds(affinity: str, needs: Needs) -> bool:
 def obstacle(agent: str | None, needs: Needs, host: Host, ties: Iterable[Tie] = ()) -> str | None:
     """Why a task may not run on a host, in a few words; None if it may."""
     if lacking := host.lacks(needs.on):
-        return f"not {', '.join(lacking)}"
+        return f"no name or label {', '.join(map(repr, lacking))}"
     for tie in ties:
         if not tie.here and (tie.there or tie.strict):
             return f"{tie.what} is on host '{tie.host}'"

@@ -6,6 +6,7 @@ from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.fleet import machine_name
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.trees import OF_RUN
 from agentq_cli.options.values import format_duration
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.sessions import Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
     from agentq_cli.model.trees import Landing, Left
-    from agentq_cli.model.workers import Supervisor, Worker
-    from agentq_cli.policy.admission import Gate
+    from agentq_cli.model.workers import Worker
     from agentq_cli.policy.hooks import Call as HookCall
     from agentq_cli.policy.schedule import Schedule
     from agentq_cli.policy.series import Recurrence
@@ -53,8 +53,8 @@ def moment(at_ms: int | None) -> str | None:
     return rfc3339(at_ms) if isinstance(at_ms, int) and 0 <= at_ms <= LAST_MOMENT else None
 
 
-def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
-    """`agentq.task/1`, and an item of `agentq.tasks/1`."""
+def task(task: Task, *, now: int, waiting_for: WaitingFor | None, host: str | None = None) -> Item:
+    """`agentq.task/1`, and an item of `agentq.tasks/1`. `host` is where it runs."""
     return {
         "id": str(task.address),
         "session": task.session,
@@ -69,6 +69,8 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None) -> Item:
         "prompt": task.work.prompt,
         "argv": None if task.work.argv is None else list(task.work.argv),
         "cwd": task.work.cwd,
+        "on": list(task.work.launch.on),
+        "host": host,
         "env_keys": sorted(task.work.launch.env),
         "priority": task.work.priority,
         "labels": list(task.work.labels),
@@ -233,8 +235,8 @@ def signal_name(number: int) -> str:
         return f"SIG{number}"  # a realtime signal
 
 
-def session(info: SessionInfo, *, parallel: int | None) -> Item:
-    """`agentq.session/1`; `parallel` null means up to the global limit."""
+def session(info: SessionInfo, *, parallel: int | None, host: str | None) -> Item:
+    """`agentq.session/1`; `parallel` null means up to the global limit, `host` null that it may run anywhere."""
     return {
         "name": info.name,
         "counts": {status: info.counts.get(status, 0) for status in COUNTED},
@@ -243,6 +245,7 @@ def session(info: SessionInfo, *, parallel: int | None) -> Item:
         "conversation": info.conversation,
         "conversations": dict(info.conversations),
         "parallel": parallel,
+        "host": host,
         "path": info.path,
     }
 
@@ -270,24 +273,8 @@ def worker(
         "rss_bytes": rss_bytes,
         "state": state,
         "note": note,
+        "host": worker.host or machine_name(),
     }
-
-
-def supervisor(supervisor: Supervisor, *, last_seen_at: int | None, alive: bool) -> Item:
-    """An item of `supervisors` in `agentq.workers/1`."""
-    return {
-        "pid": supervisor.identity.pid,
-        "jobs": supervisor.jobs,
-        "sessions": list(supervisor.sessions),
-        "started_at": moment(supervisor.started_at),
-        "last_seen_at": moment(last_seen_at),
-        "alive": alive,
-    }
-
-
-def gate(gate: Gate) -> Item:
-    """An item of `gates` in `agentq.workers/1`."""
-    return {"name": gate.name, "holding": gate.holding, "detail": gate.detail}
 
 
 def event(event: Event) -> Item:

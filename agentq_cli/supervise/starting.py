@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from agentq_cli.agents import profile as profiles
@@ -40,7 +39,7 @@ class Starter:
         self._gates = gates
         self._heads = duty.queue.heads(duty.settings.sessions)
         self._environ = dict(duty.environ)
-        self._host = os.uname().nodename
+        self._host = duty.config.fleet.host
         self.fitting = Fitting(duty)
         self._zones: dict[str, tuple[Config, int, str]] = {}
 

@@ -8,7 +8,6 @@ its parts is an object of this room that knows when it is to be called again (`m
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
@@ -41,7 +40,7 @@ from agentq_cli.supervise.watched_runs import WatchedRuns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.host.bells import Bell
+    from agentq_cli.engines.subdoors import Bell
 
 TICK_MS = 1000
 SAFETY_NET_MS = 30_000
@@ -148,7 +147,7 @@ class Supervision:
 
     def _remember(self) -> Iterator[Happening]:
         """Add to the index what the files have and the index lacks, as after it was restored from an older copy."""
-        duty, host = self._duty, os.uname().nodename
+        duty, host = self._duty, self._duty.config.fleet.host
         find_run = partial(history.past, duty.queue.here, duty.config)
         for mended in duty.queue.upkeep.recall(find_run, host=host, wanted=lambda name: not duty.outside(name)):
             yield duty.tell("reindex", reason=mended)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from driven import Driven
 
+from agentq_cli.base import environment
 from agentq_cli.config import mark
 
 NOBODY = "postgresql://agentq:hush@127.0.0.1:1/agentq"
@@ -85,9 +86,9 @@ def test_a_url_anywhere_turns_the_queue_of_the_state_dir_off(aq: Driven, config:
     assert "hush" not in shown
     assert not any("hush" in path.read_text(errors="replace") for path in aq.state_dir.rglob("*") if path.is_file())
     config.write_text(f'url = "{NOBODY}"\njobs = 0\n')
-    assert "jobs '0'" in aq("cancel", "near/1", "--yes", code=2).stderr  # of which queue is not known
+    assert "jobs '0'" in aq("pause", "near/1", code=2).stderr  # of which queue is not known
     config.write_text("jobs = 0\n")
-    aq("cancel", "near/1", "--yes")
+    aq("pause", "near/1")
 
 
 def test_a_sweep_remembers_no_configuration_that_names_a_database(config: Path) -> None:
@@ -97,7 +98,7 @@ def test_a_sweep_remembers_no_configuration_that_names_a_database(config: Path) 
     config.write_text(f'url = "{NOBODY}"\n')
     os.utime(config, (1, 1))
     environ = {"AGENTQ_CONFIG": str(config), "HOME": str(config.parent)}
-    assert mark.names_url(environ)
+    assert environment.names_url(environ)
     loaded = configuration.load(environ)
     assert loaded.url == NOBODY
     assert mark.note(loaded) is None

@@ -84,7 +84,7 @@ TASK = exactly(
     reason=maybe(TEXT),
     waiting_for=maybe(
         exactly(
-            kind=one_of("time dependency session slot paused retry gate limit"),
+            kind=one_of("time dependency session slot paused retry gate limit host"),
             until=maybe(TIME),
             ids=listed(ADDRESS),
             detail=TEXT,
@@ -95,6 +95,8 @@ TASK = exactly(
     prompt=maybe(TEXT),
     argv=maybe(listed(TEXT)),
     cwd=TEXT,
+    on=listed(TEXT),
+    host=maybe(TEXT),
     env_keys=listed(TEXT),
     priority=INT,
     labels=listed(TEXT),
@@ -194,8 +196,11 @@ WORKER = exactly(
     rss_bytes=maybe(INT),
     state=one_of("running adopted orphaned"),
     note=maybe(TEXT),
+    host=TEXT,
 )
-SUPERVISOR = exactly(pid=INT, jobs=INT, sessions=listed(TEXT), started_at=TIME, last_seen_at=TIME, alive=BOOL)
+SUPERVISOR = exactly(
+    pid=INT, jobs=INT, sessions=listed(TEXT), started_at=TIME, last_seen_at=TIME, alive=BOOL, host=TEXT
+)
 SESSION = exactly(
     name=TEXT,
     counts=exactly(**dict.fromkeys(STATUS["enum"], INT)),
@@ -204,6 +209,7 @@ SESSION = exactly(
     conversation=maybe(TEXT),
     conversations={"type": "object", "additionalProperties": TEXT},
     parallel=maybe(INT),
+    host=maybe(TEXT),
     path=TEXT,
 )
 EVENT = exactly(
@@ -235,6 +241,19 @@ AGENT = exactly(
     asks=maybe(TEXT),
     trust=listed(TEXT),
     env_keys=listed(TEXT),
+)
+HOST = exactly(
+    name=TEXT,
+    state=one_of("up late lost left"),
+    labels=listed(TEXT),
+    agents=listed(TEXT),
+    running=INT,
+    jobs=INT,
+    last_seen_at=maybe(TIME),
+    lease_ms=maybe(INT),
+    left_at=maybe(TIME),
+    version=TEXT,
+    here=BOOL,
 )
 GATE = exactly(name=TEXT, holding=BOOL, detail=TEXT)
 SETTING = exactly(key=TEXT, value=ANY, source=TEXT)
@@ -301,6 +320,7 @@ READING = [
     (("show", "talk/1"), "task", SHOWN),
     (("sessions",), "sessions", items_of(SESSION)),
     (("workers",), "workers", WORKERS),
+    (("hosts",), "hosts", items_of(HOST)),
     (("runs",), "runs", items_of(RUN)),
     (("schedules",), "schedules", items_of(SERIES)),
     (("logs", "2"), "logs", LOGS),

@@ -15,6 +15,8 @@ TASK_KEYS = (
     *("id", "session", "seq", "series", "kind", "status", "reason", "waiting_for", "agent", "title", "prompt", "argv"),
     *(
         "cwd",
+        "on",
+        "host",
         "env_keys",
         "priority",
         "labels",
@@ -58,10 +60,10 @@ RUN_KEYS = (
     ),
     *("stderr_path", "stdout_bytes", "stderr_bytes", "pid", "host", "adopted"),
 )
-SESSION_KEYS = ("name", "counts", "next_due_at", "paused", "conversation", "conversations", "parallel", "path")
+SESSION_KEYS = ("name", "counts", "next_due_at", "paused", "conversation", "conversations", "parallel", "host", "path")
 WORKER_KEYS = (
     *("id", "task", "run", "session", "agent", "pid", "supervisor_pid", "started_at", "last_seen_at", "rss_bytes"),
-    *("state", "note"),
+    *("state", "note", "host"),
 )
 EVENT_KEYS = ("at", "task", "run", "from", "to", "event", "actor", "reason")
 

@@ -29,16 +29,26 @@ LIKE = {
     "to",
     "before_status",
     "old_boot_id",
+    "bound",
     "host_key",
     "cause",
     "label",
     "prefix",
     "channel",
+    "boot",
 }
 TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
 """The values that are texts: those of columns, and others."""
 
-LISTS = {"seqs": "[1]", "gone": "[1]", "ids": '["a"]', "addresses": '[["a", 1]]', "status": '["failed"]'}
+LISTS = {
+    "passed": "[]",
+    "signs": "[]",
+    "seqs": "[1]",
+    "gone": "[1]",
+    "ids": '["a"]',
+    "addresses": '[["a", 1]]',
+    "status": '["failed"]',
+}
 
 
 def every_statement() -> list[str]:

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.engines.fleet.placing import Placing
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
     from agentq_cli.engines.shared.figures import Figures
@@ -81,3 +82,10 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         from agentq_cli.engines.shared.figures import Figures
 
         return Figures(self)
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
+        from agentq_cli.engines.fleet.placing import Placing
+
+        return Placing(self)

@@ -1,8 +1,7 @@
 """What steps work with in the fleet (`engines.transaction`): a connection asked and told by the names of statements.
 
 Every statement may use what its owner is: `session` (of a transaction or a reading of one), and `host_id`, `host_key`
-and `place` (of this machine's host). What is told is sent with the next question, or with the
-commit.
+and `place` (of this machine's host). What is told is sent with the next question, or with the commit.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class Asking:
         return Asking(self.database, {**self.own, "session": session})
 
     def environment(self, number: int) -> str | None:
-        """See `transaction.OfSession`; in a file of the host that captured it."""
+        """See `transaction.Reading`; in a file of the host that captured it."""
         from agentq_cli.host import environments
 
         return environments.find(Place(str(self.own["place"])), number)
