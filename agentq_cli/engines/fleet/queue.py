@@ -11,11 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.engines.fleet.hooks import Hooks
     from agentq_cli.engines.fleet.placing import Placing
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
     from agentq_cli.engines.shared.figures import Figures
-    from agentq_cli.engines.shared.hooks import Hooks
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
@@ -63,7 +63,7 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
     @property
     def hooks(self) -> Hooks:
         """The hooks that events call."""
-        from agentq_cli.engines.shared.hooks import Hooks
+        from agentq_cli.engines.fleet.hooks import Hooks
 
         return Hooks(self)
 
