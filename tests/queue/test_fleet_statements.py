@@ -35,12 +35,14 @@ LIKE = {
     "label",
     "prefix",
     "channel",
+    "boot",
 }
 TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
 """The values that are texts: those of columns, and others."""
 
 LISTS = {
     "passed": "[]",
+    "numbers": "[1]",
     "signs": "[]",
     "seqs": "[1]",
     "gone": "[1]",

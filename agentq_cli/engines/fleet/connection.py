@@ -219,6 +219,11 @@ class Connection:
         finally:
             self._writing = self._rehearsing
 
+    @property
+    def rehearsing(self) -> bool:
+        """Whether everything is undone in the end."""
+        return self._rehearsing
+
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[None]:
         """What is committed within is undone at the end: all of it is one transaction, and the others wait."""
