@@ -220,11 +220,6 @@ class Connection:
         finally:
             self._writing = self.rehearsing
 
-    @property
-    def rehearsing(self) -> bool:
-        """Whether everything is undone in the end."""
-        return self._rehearsing
-
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[None]:
         """What is committed within is undone at the end: all of it is one transaction, and the others wait."""
