@@ -35,6 +35,8 @@ LIKE = {
     "label",
     "prefix",
     "channel",
+    "bound",
+    "boot",
 }
 TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
 """The values that are texts: those of columns, and others."""

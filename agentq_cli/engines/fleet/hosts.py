@@ -26,14 +26,15 @@ from agentq_cli.policy.observation import Beat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.connection import Connection
     from agentq_cli.engines.fleet.listen import Bell
+    from agentq_cli.engines.fleet.transaction import Writing
     from agentq_cli.engines.nouns import Candidate, Claim, Plan
-    from agentq_cli.engines.transaction import Reading
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.workers import Sign, Supervisor
 
@@ -53,13 +54,17 @@ class Hosts(Presence):
     settings: FleetSettings
     own: dict[str, Any]
     connects: int
+    first: tuple[str, Callable[[Writing, Any], None]] | None
+
+    if TYPE_CHECKING:
+
+        def in_queue(self, *, actor: Actor = Actor.USER) -> AbstractContextManager[Writing]: ...
 
     def __init__(self) -> None:
         self._observer = Observer()
         self._wait = timelines.SETTLED
         self._timeline = ""
         self._connected = 0
-        self._claiming = False
 
     # Going on duty
 
@@ -235,24 +240,22 @@ class Hosts(Presence):
     # Claims
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Any) -> Claim | None:
-        self._claiming = True
+        if not self._timeline:
+            ((counts,),) = self.reading.ask("hosts.counts_timelines")
+            self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
+        self.first = (self._timeline, self._await_timeline)
         try:
             return super().claim(candidate, plan, **options)
         except errors.Superseded:
             return None
         finally:
-            self._claiming = False
+            self.first = None
 
-    def before_claim(self, write: Reading) -> None:
+    def _await_timeline(self, write: Writing, found: tuple[str, str | None, int]) -> None:
         """Wait for what may still run of claims that this database does not know. Raises Busy."""
-        if not self._timeline:
-            ((counts,),) = write.ask("hosts.counts_timelines")
-            self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
-        ((current, known, longest),) = write.ask(self._timeline)
-        now = self.boottime()
-        self._wait = timelines.look(
-            self._wait, known=known, current=current, lease_ms=max(longest, self.settings.lease_ms), now=now
-        )
+        current, known, longest = found
+        now, lease_ms = self.boottime(), max(longest, self.settings.lease_ms)
+        self._wait = timelines.look(self._wait, known=known, current=current, lease_ms=lease_ms, now=now)
         if self._wait.until is not None:
             seconds = (self._wait.until - now + 999) // 1000
             why = f"the database was replaced by a standby, which may not know the last starts; again in {seconds} s"

@@ -19,7 +19,7 @@ from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -50,6 +50,9 @@ class Opened:
         self.settings = settings
         self._clock = clock
         self._fleet: str | None = None
+        self.first: tuple[str, Callable[[Writing, Any], None]] | None = None
+        """A statement of one value that each transaction over a session begins with, and who looks at the value."""
+
         self.connects = 0
         """How often a connection was made, to whichever server answered."""
 
@@ -167,10 +170,13 @@ class Opened:
         raises Busy after a short wait. Raises NotFound."""
         below(session)
         known = statement("open.knows", self.database.schema)
-        what = self.database.filled(f"({known})", {"name": session}).decode()
-        with self._transaction(actor, what, background=background) as (write, there):
+        also = "NULL" if self.first is None else f"({statement(self.first[0], self.database.schema)})"
+        what = self.database.filled(f"json_build_array(({known}), {also})", {"name": session}).decode()
+        with self._transaction(actor, what, background=background) as (write, (there, value)):
             if not there and not create:
                 raise self._unknown(session)
+            if self.first is not None:
+                self.first[1](write, value)
             yield write.part(session)
 
     @contextmanager

@@ -51,7 +51,7 @@ class Asking:
         return Asking(self.database, {**self.own, "session": session})
 
     def environment(self, number: int) -> str | None:
-        """See `transaction.OfSession`; in a file of the host that captured it."""
+        """See `transaction.Reading`; in a file of the host that captured it."""
         from agentq_cli.host import environments
 
         return environments.find(Place(str(self.own["place"])), number)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from agentq_cli.engines.nouns import Leftovers
 from agentq_cli.host.ring import held
+from agentq_cli.model.actions import Actor, SweepAction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,15 @@ class Upkeep:
         rebuild: bool = False,
         config: str | None = None,
     ) -> Step:
-        self._queue.tell("dispatch.set_meta", {"name": "last_sweep_at", "value": self._queue.now})
-        yield from ()
+        queue = self._queue
+        queue.tell("dispatch.set_meta", {"name": "last_sweep_at", "value": queue.now})
+        if not queue.database.rehearsing:
+            for reason, run, task in queue.tend(actor=Actor.SWEEP):
+                yield SweepAction("lost", *_named(run), reason if task is None else f"{task.status} ({reason})")
+        for supervisor in queue.supervisors():
+            if not supervisor.elsewhere and not queue.lives(supervisor.identity):
+                queue.leave(supervisor.identity)
+                yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
 
     def asking(self) -> list[str]:
         return self._queue.voice.changed()
@@ -57,3 +65,8 @@ class Upkeep:
             names = []
         bells = sum(not held(f"{self._queue.here.bells}/{name}") for name in names)
         return Leftovers(batches=0, supervisors=0, bells=bells, commits=0)
+
+
+def _named(run: RunId | None) -> tuple[str | None, str | None, str | None]:
+    """Its session, task and run, as an action names them."""
+    return (None, None, None) if run is None else (run.session, str(run.address), str(run))

@@ -26,7 +26,7 @@ class Asking:
         return self.database.execute(statement(name), values).fetchall()
 
     def environment(self, number: int) -> str | None:
-        """See `transaction.OfSession`; for the file of a session."""
+        """See `transaction.Reading`; for the file of a session."""
         found = self.ask("write.environment", {"id": number})
         return str(found[0][0]) if found else "{}"
 

@@ -131,9 +131,9 @@ class SessionWrite(Writing):
 
     save = saving.save
 
-    def keep_environment(self, variables: str) -> int:
-        self.tell("write.keep_environment", {"variables": variables})
-        ((found,),) = self.ask("write.environment_of", {"variables": variables})
+    def keep_environment(self, text: str) -> int:
+        self.tell("write.keep_environment", {"variables": text})
+        ((found,),) = self.ask("write.environment_of", {"variables": text})
         return int(found)
 
     def remove(self, seq: int) -> None:
