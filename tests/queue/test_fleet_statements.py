@@ -35,7 +35,6 @@ LIKE = {
     "label",
     "prefix",
     "channel",
-    "bound",
     "boot",
 }
 TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
