@@ -30,7 +30,7 @@ BINARIES = "AGENTQ_TEST_POSTGRES"
 OWNER = "agentq"
 """The role that owns every cluster; everybody on this machine may log in as any role."""
 
-SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "60", "shared_buffers": "32MB"}
+SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "shared_buffers": "32MB"}
 UNPRIVILEGED = "nobody"
 PATIENCE = 60.0
 
@@ -190,6 +190,60 @@ def schema(of: Cluster | None = None) -> Iterator[str]:
         yield name
     finally:
         of.ask(f"SET client_min_messages = warning; DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+_emptied: list[str] = []
+"""Schemas of fleets in which nothing is stored, with tests that have ended."""
+
+
+@contextlib.contextmanager
+def fleet() -> Iterator[tuple[str, str]]:
+    """The URL and the schema of a fleet in which nothing was ever stored."""
+    from agentq_cli.engines.fleet import init
+    from agentq_cli.model.fleet import FleetSettings
+
+    of = shared()
+    if _emptied:
+        name = _emptied.pop()
+    else:
+        name = f"f{os.getpid()}_{next(_numbers)}"
+        init.init(of.url(), FleetSettings(schema=name))
+    yield of.url(), name
+    # A tenth of the time of making it anew. Whoever still writes here has outlived its test, which then fails for that.
+    of.ask(EMPTY.replace("SCHEMA", name))
+    _emptied.append(name)
+
+
+EMPTY = """
+SET session_replication_role = replica;
+DO $$
+DECLARE each record;
+BEGIN
+  FOR each IN SELECT oid, relname, relkind FROM pg_class WHERE relnamespace = 'SCHEMA'::regnamespace LOOP
+    IF each.relkind = 'S' THEN
+      PERFORM setval(each.oid::regclass, 1, false);
+    ELSIF each.relkind = 'r' AND pg_relation_size(each.oid) > 200000 THEN
+      EXECUTE format('TRUNCATE SCHEMA.%I CASCADE', each.relname);
+    ELSIF each.relkind = 'r' AND pg_relation_size(each.oid) > 0 AND each.relname <> 'meta' THEN
+      EXECUTE format('DELETE FROM SCHEMA.%I', each.relname);
+    END IF;
+  END LOOP;
+END $$;
+DELETE FROM SCHEMA.meta WHERE name NOT IN ('version', 'id')
+"""
+
+
+def content(name: str) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each table of a schema that has any, but for what `fleet init` stores."""
+    of = shared()
+    with contextlib.closing(of.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (name,))
+        found = {}
+        for (table,) in cursor.fetchall():
+            initial = "WHERE name NOT IN ('version', 'id')" if table == "meta" else ""
+            cursor.execute(f"SELECT t::text FROM {name}.{table} AS t {initial} ORDER BY 1")
+            found[table] = cursor.fetchall()
+    return {table: rows for table, rows in found.items() if rows}
 
 
 def _made(settings: Mapping[str, str]) -> Cluster:

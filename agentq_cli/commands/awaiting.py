@@ -21,7 +21,7 @@ from agentq_cli.supervise import attended, wake
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.commands.reading import Reading
-    from agentq_cli.host.bells import Bell
+    from agentq_cli.engines.subdoors import Bell
 
 CHECK_SECONDS = 1.0
 OUTPUT_SECONDS = 0.1

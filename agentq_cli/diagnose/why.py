@@ -34,6 +34,7 @@ class Why:
             parallel=self.parallel(task.session),
             gate=self.gate(task.session),
             directory=self.directory(task),
+            hosts=self.hosts(task.session),
         )
 
     def of(self, task: Task) -> WaitingFor | None:
@@ -74,13 +75,30 @@ class Why:
         return waiting.width(session, self._config.options(session).get("parallel"))
 
     def jobs(self, session: str) -> int:
-        """The most slots that a live supervisor of the session has; 0 if there is none."""
-        return max((supervisor.jobs for supervisor in self._serving(session)), default=0)
+        """The most slots that a live supervisor of the session has, with several hosts on all of them; 0 if there is
+        none."""
+        of_hosts = [max(supervisor.jobs for supervisor in of_host) for of_host in self._by_host(session).values()]
+        most = self._config.fleet.jobs if self.hosts(session) else None
+        return sum(of_hosts) if most is None else min(sum(of_hosts), most)
 
     def gate(self, session: str) -> Gate | None:
-        """The first gate that keeps a live supervisor from starting tasks of the session; None if there is none."""
-        held = (gate for supervisor in self._serving(session) for gate in supervisor.gates if gate.holding)
-        return next(held, None)
+        """The first gate that keeps a live supervisor from starting tasks of the session; None if there is none on some
+        host."""
+        held = [
+            next((gate for supervisor in of_host for gate in supervisor.gates if gate.holding), None)
+            for of_host in self._by_host(session).values()
+        ]
+        return held[0] if held and None not in held else None
+
+    def hosts(self, session: str) -> list[str]:
+        """The names of the hosts with a live supervisor of the session; none without a fleet."""
+        return sorted(host for host in self._by_host(session) if host is not None)
+
+    def _by_host(self, session: str) -> dict[str | None, list[Supervisor]]:
+        found: dict[str | None, list[Supervisor]] = {}
+        for supervisor in self._serving(session):
+            found.setdefault(supervisor.host, []).append(supervisor)
+        return found
 
     def _serving(self, session: str) -> list[Supervisor]:
         if session not in self._supervisors:
@@ -101,5 +119,6 @@ class Why:
                 parallel=self.parallel(session),
                 gate=self.gate(session),
                 directory=self.directory(task),
+                hosts=self.hosts(session),
             )
         return self._around[key]

@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable, Collection, Iterator, Sequence
-    from typing import TypeAlias, Unpack
+    from types import TracebackType
+    from typing import Self, TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble, WhichRuns
@@ -202,6 +203,34 @@ class Upkeep(Protocol):
 
     def leftovers(self) -> Leftovers:
         """What a sweep has to clean up."""
+
+
+class Bell(Protocol):
+    """A process's bell; a context manager. It is rung by commits, though not by this process's own."""
+
+    slow: str | None
+    """Why it rings each second and not when something happens; None: it need not."""
+
+    def fileno(self) -> int:
+        """A descriptor to poll for reading. Raises Refused if there is no bell."""
+
+    def empty(self) -> None:
+        """Take all rings; call this before the check that answers them."""
+
+    def rung(self) -> bool:
+        """Whether what made the descriptor readable is a ring."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a ring, for at most this many seconds; returns whether there was one. The bell is emptied."""
+
+    def close(self) -> None:
+        """Remove the bell."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
 
 class Placing(Protocol):

@@ -32,10 +32,6 @@ class Reading(Protocol):
     def ask(self, statement: str, values: Values = ..., /) -> list[Row]:
         """The rows of a statement, `FILE.NAME`."""
 
-
-class OfSession(Reading, Protocol):
-    """What can be asked about one session."""
-
     def environment(self, number: int) -> str | None:
         """An environment that `keep_environment` has kept; None if that was on another host."""
 
@@ -99,9 +95,6 @@ class Transaction(Writing, Protocol):
 
     def run(self, run: RunId) -> Run:
         """One attempt. Raises NotFound."""
-
-    def environment(self, number: int) -> str | None:
-        """An environment that `keep_environment` has kept; None if that was on another host."""
 
     def keep_environment(self, text: str) -> int:
         """Keep the environment of a submitting shell (`base.environment.text`); equal ones have one number."""

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
-    from agentq_cli.engines.subdoors import Figures, Heads, Hooks, Placing, RunFiles, Upkeep, Voice
-    from agentq_cli.host.bells import Bell
+    from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Placing, RunFiles, Upkeep, Voice
     from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
     from agentq_cli.host.run_directory import RunDirectory
@@ -459,10 +458,11 @@ class Queue(Protocol):
         parallel: int | None,
         gate: Gate | None,
         directory: str | None,
+        hosts: Sequence[str] = (),
     ) -> waiting.Surroundings:
         """What else is going on while tasks of a session wait, for tasks of one agent that edit in one directory (its
         real path), or in none: what `waiting_for` considers, without the number of tasks that are due before, and
-        without dependencies."""
+        without dependencies. `hosts` are the names of the hosts with a supervisor for the session, in a fleet."""
 
     def waiting_for(
         self,
@@ -472,7 +472,8 @@ class Queue(Protocol):
         parallel: int | None,
         gate: Gate | None = None,
         directory: str | None = None,
+        hosts: Sequence[str] = (),
     ) -> WaitingFor | None:
         """Why a task is not running. `jobs` is that of the widest live supervisor, 0 if none is alive; `gate` is the
         first gate that holds one of their starts, `directory` the real path in which the task's agent would edit if no
-        other may do so meanwhile."""
+        other may do so meanwhile, `hosts` the names of the hosts with a supervisor for the session, in a fleet."""

@@ -42,12 +42,12 @@ def of_any_boot(path: str) -> Lease | None:
 
 
 def write(path: str, lease: Lease) -> None:
-    """Put it in place, unless a later one of the same host is there: whoever asked first may come to write last.
+    """Put it in place, unless a later renewal of the same host is there: whoever asked first may come to write last.
 
     Raises OSError.
     """
     there = read(path)
-    if there is not None and there.host == lease.host and there.deadline >= lease.deadline:
+    if there is not None and there.host == lease.host and (there.deadline, there.beat) >= (lease.deadline, lease.beat):
         return
     temporary = f"{path}.{os.getpid()}"
     files.write_new(temporary, lease._asdict())

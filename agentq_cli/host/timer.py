@@ -15,7 +15,7 @@ class TimerDescriptor:
     """It is readable when a period has passed. Its clock goes on while the machine sleeps. Raises OSError."""
 
     def __init__(self) -> None:
-        self._descriptor = _libc.timerfd_create(time.CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)
+        self._descriptor: int = _libc.timerfd_create(time.CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)
         if self._descriptor < 0:
             _fail()
 

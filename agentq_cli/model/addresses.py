@@ -27,6 +27,13 @@ class RunId(NamedTuple):
     def __str__(self) -> str:
         return f"{self.session}/{self.seq}.{self.attempt}"
 
+    @classmethod
+    def read(cls, text: str) -> RunId | None:
+        """The run of that name; None if it is none."""
+        session, _, rest = text.rpartition("/")
+        seq, _, attempt = rest.partition(".")
+        return cls(session, int(seq), int(attempt)) if session and seq.isdecimal() and attempt.isdecimal() else None
+
     @property
     def address(self) -> Address:
         """The task that this is an attempt at."""

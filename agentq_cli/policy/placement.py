@@ -101,6 +101,13 @@ class Tie(NamedTuple):
     strict: bool = False
 
 
+NOTED_MS = 600_000
+"""How old the note of a host that passes a task over may become before the host writes it again."""
+
+COUNTS_MS = 2 * NOTED_MS
+"""How old it may be to count."""
+
+
 class PassedOver(NamedTuple):
     """A waiting task that a host has looked at and cannot run, and why; None if it can by now. Who reads it also learns
     the name of the host, the agent of the task, and what it needs (`Needs.text`)."""
@@ -126,7 +133,7 @@ def binds(affinity: str, needs: Needs) -> bool:
 def obstacle(agent: str | None, needs: Needs, host: Host, ties: Iterable[Tie] = ()) -> str | None:
     """Why a task may not run on a host, in a few words; None if it may."""
     if lacking := host.lacks(needs.on):
-        return f"not {', '.join(lacking)}"
+        return f"no name or label {', '.join(map(repr, lacking))}"
     for tie in ties:
         if not tie.here and (tie.there or tie.strict):
             return f"{tie.what} is on host '{tie.host}'"

@@ -13,7 +13,7 @@ from agentq_cli.policy.directories import Directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.workers import Worker
@@ -83,7 +83,11 @@ def waiting_for(task: Task, around: Surroundings, now: int) -> WaitingFor | None
         brief = "retry" if task.begun else ""
         return WaitingFor(kind, f"{what} is due at {rfc3339(task.due_at)}", until=task.due_at, brief=brief)
     return (
-        _held(task, around) or _lane(task, around) or _host(task, around) or _directory(task, around) or _slot(around)
+        _held(task, around)
+        or _lane(task, around)
+        or _host(task, around)
+        or _directory(task, around)
+        or _slot(task, around)
     )
 
 
@@ -138,28 +142,34 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
     return None
 
 
+def _unfit(task: Task, around: Surroundings) -> dict[int, dict[str, str]]:
+    """Which hosts have passed over which tasks of the session, and why: also this one, if one that needs the same."""
+    found: dict[int, dict[str, str]] = {}
+    same = (task.work.agent or "", placement.needs(task.work).text) if around.passed_over else ()
+    for each in around.passed_over:
+        for seq in {each.seq, task.seq} if (each.agent, each.needs) == same else {each.seq}:
+            found.setdefault(seq, {})[each.host] = each.reason or ""
+    return found
+
+
 def _host(task: Task, around: Surroundings) -> WaitingFor | None:
     """What there is to say if each of the hosts has passed over the task, or one that comes first in its session."""
-    found: dict[int, dict[str, str]] = {}
-    for each in around.passed_over:
-        found.setdefault(each.seq, {})[each.host] = each.reason or ""
-        if each.seq != task.seq and (each.agent, each.needs) == (
-            task.work.agent or "",
-            placement.needs(task.work).text,
-        ):
-            found.setdefault(task.seq, {})[each.host] = each.reason or ""
+    found = _unfit(task, around)
     nowhere = {seq: why for seq, why in found.items() if around.hosts and why.keys() >= set(around.hosts)}
     if task.seq in nowhere:
-        why = sorted(nowhere[task.seq].items())
-        shown = "; ".join(f"{host}: {reason}" for host, reason in why[:SHOWN_HOSTS])
-        more = f"; and {len(why) - SHOWN_HOSTS} more" if len(why) > SHOWN_HOSTS else ""
-        return WaitingFor("host", f"no host fits: {shown}{more}", brief="no host fits")
+        return WaitingFor("host", f"no host fits: {_why(nowhere[task.seq])}", brief="no host fits")
     first = min(nowhere, default=task.seq)
     if around.parallel == 1 and not task.begun and first < task.seq:
         before = str(Address(task.session, first))
         detail = f"{before} comes first in session '{task.session}', and no host fits it"
         return WaitingFor("session", detail, ids=(before,), brief=f"behind {before}")
     return None
+
+
+def _why(reasons: Mapping[str, str]) -> str:
+    why = sorted(reasons.items())
+    shown = "; ".join(f"{host}: {reason}" for host, reason in why[:SHOWN_HOSTS])
+    return f"{shown}; and {len(why) - SHOWN_HOSTS} more" if len(why) > SHOWN_HOSTS else shown
 
 
 def _directory(task: Task, around: Surroundings) -> WaitingFor | None:
@@ -182,14 +192,16 @@ def editing(workers: Sequence[Worker], directory: str | None) -> list[tuple[RunI
     return [(each.id, each.directory) for each in workers if each.directory and own.overlap(each.directory)]
 
 
-def _slot(around: Surroundings) -> WaitingFor:
+def _slot(task: Task, around: Surroundings) -> WaitingFor:
     if not around.jobs:
         return WaitingFor("slot", "no supervisor is running; start one with `agentq run`")
     if around.gate is not None and around.workers < around.jobs:
         gate = around.gate
         return WaitingFor("gate", f"{gate.name}: {gate.detail}", until=gate.until, brief=f"{gate.name} gate")
     ahead = f"; {around.ahead} due before it" if around.ahead else ""
-    return WaitingFor("slot", f"{around.workers} of {around.jobs} slots are in use{ahead}")
+    unfit = {host: why for host, why in _unfit(task, around).get(task.seq, {}).items() if host in around.hosts}
+    others = f"; passed over by {_why(unfit)}" if unfit else ""
+    return WaitingFor("slot", f"{around.workers} of {around.jobs} slots are in use{ahead}{others}")
 
 
 def _because(reason: str | None) -> str:

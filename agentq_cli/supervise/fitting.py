@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from agentq_cli.policy.order import Head
     from agentq_cli.policy.placement import Bound, Needs, Tie
 
-NOTE_MS = 600_000
-"""How old a note becomes before it is written again; an older one than twice this counts no more."""
-
 MOST_NOTES = 500
 """How many notes are written at once; the others follow in the next rounds."""
 
@@ -78,13 +75,13 @@ class Fitting:
                     self._noted.pop(address, None)
                 else:
                     self._noted[address] = why, now
-        for address in [each for each, (_, at) in self._noted.items() if now - at >= 2 * NOTE_MS]:
+        for address in [each for each, (_, at) in self._noted.items() if now - at >= placement.COUNTS_MS]:
             del self._noted[address]  # it no longer waits
 
     def _note(self, address: Address, why: str | None) -> None:
         self._to_note.pop(address, None)
         noted, at = self._noted.get(address, (None, 0))
-        if why != noted or (why is not None and monotonic_ms() - at >= NOTE_MS):
+        if why != noted or (why is not None and monotonic_ms() - at >= placement.NOTED_MS):
             self._to_note[address] = why
 
     def _obstacle(self, head: Head, needs: Needs) -> str | None:

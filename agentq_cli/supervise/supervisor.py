@@ -40,7 +40,7 @@ from agentq_cli.supervise.watched_runs import WatchedRuns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.host.bells import Bell
+    from agentq_cli.engines.subdoors import Bell
 
 TICK_MS = 1000
 SAFETY_NET_MS = 30_000

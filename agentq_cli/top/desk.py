@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from agentq_cli.cli.context import Context
-    from agentq_cli.host.bells import Bell
+    from agentq_cli.engines.subdoors import Bell
     from agentq_cli.show.documents import Item
 
     Found = TypeVar("Found")

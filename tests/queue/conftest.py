@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import queue_driver
-from queue_driver import ENGINES, Clock, Engine, Local, OpenQueue
+from queue_driver import ENGINES, Clock, Engine, Local, OpenQueue, engine_param
 
 from agentq_cli.engines.door import Queue
 
@@ -23,11 +22,21 @@ def own_umask() -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.fixture(params=ENGINES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of a queue runs on each engine, but for those that know one."""
+    if "engine" not in metafunc.fixturenames:
+        return
+    own = metafunc.module.__name__.partition("test_")[2].partition("_")[0]
+    names = {"sqlite": ["local"], "fleet": ["fleet"]}.get(own, list(ENGINES))
+    dear = metafunc.definition.get_closest_marker("dear") is not None
+    metafunc.parametrize("engine", [engine_param(name, slow=dear) for name in names], indirect=True)
+
+
+@pytest.fixture
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine in which nothing was ever stored."""
-    with queue_driver.directory() as place:
-        yield ENGINES[request.param](f"{place}/state")
+    with ENGINES[request.param].made() as engine:
+        yield engine
 
 
 @pytest.fixture

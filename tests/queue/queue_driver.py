@@ -1,7 +1,7 @@
 """Drives a queue by its verbs alone, as submit and a supervisor do; run as a program it is one of several processes.
 
-Another engine runs the tests of this directory once it is one of `ENGINES`. What knows SQLite, or files of the state
-dir, is in the `test_sqlite_*` files.
+The tests of this directory run on each of `ENGINES`. What knows SQLite, or files of the state dir, is in the
+`test_sqlite_*` files, and what knows PostgreSQL or several hosts in the `test_fleet_*` files.
 """
 
 from __future__ import annotations
@@ -10,20 +10,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+import postgres
+
 from agentq_cli.base.errors import Busy
 from agentq_cli.base.identity import Identity
-from agentq_cli.engines.local.queue import LocalQueue as Queue
+from agentq_cli.engines import door
+from agentq_cli.engines.door import Queue
 from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.fleet import FleetSettings
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.model.tasks import NewTask, Task
@@ -81,24 +86,74 @@ def directory() -> TemporaryDirectory[str]:
 class Local:
     """The queue as SQLite files of a state dir."""
 
-    def __init__(self, state_dir: str | Path) -> None:
-        self.state_dir = Path(state_dir)
+    why_not: str | None = None
+
+    def __init__(self, where: str | Path) -> None:
+        self.state_dir = Path(where)
+
+    @classmethod
+    @contextmanager
+    def made(cls) -> Iterator[Local]:
+        """An engine in which nothing was ever stored."""
+        with directory() as place:
+            yield cls(f"{place}/state")
+
+    @property
+    def where(self) -> str:
+        """What another process makes the same engine of."""
+        return str(self.state_dir)
 
     def open(self, clock: Clock, *, create: bool = True, rebuild: bool = False) -> Queue:
         """Open the queue, as often as a test likes: each is another user of the same state."""
-        return Queue.open(str(self.state_dir), clock, create=create, rebuild=rebuild)  # type: ignore[arg-type]
+        return door.open_queue(self.where, clock, create=create, rebuild=rebuild)  # type: ignore[arg-type]
 
-    def content(self) -> dict[str, bytes | None]:
+    def content(self) -> dict[str, Any]:
         """Everything that is stored, to be compared: nothing where nothing was ever stored."""
         found = self.state_dir.parent.rglob("*")
         return {str(path): path.read_bytes() if path.is_file() else None for path in found}
 
 
-ENGINES = {"local": Local}
-"""The engines under test; each is made of a path that does not exist yet."""
+class Fleet:
+    """The queue as a schema of a PostgreSQL server, and this machine's place in a directory."""
 
-Engine = Local
+    why_not = postgres.why_not()
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.state_dir, self.url, self.schema = json.loads(where)
+
+    @classmethod
+    @contextmanager
+    def made(cls) -> Iterator[Fleet]:
+        """An engine in which nothing was ever stored."""
+        with postgres.fleet() as (url, schema), directory() as place:
+            yield cls(json.dumps([f"{place}/state", url, schema]))
+
+    def open(self, clock: Clock, *, create: bool = True, rebuild: bool = False) -> Queue:
+        """Open the queue, as often as a test likes: each is another user of the same host."""
+        settings = FleetSettings(schema=self.schema)
+        return door.open_queue(self.state_dir, clock, create=create, url=self.url, settings=settings)  # type: ignore[arg-type]
+
+    def content(self) -> dict[str, Any]:
+        """Everything that is stored, to be compared: nothing where nothing was ever stored."""
+        return {**Local(self.state_dir).content(), **postgres.content(self.schema)}
+
+
+ENGINES: Mapping[str, type[Local] | type[Fleet]] = {"local": Local, "fleet": Fleet}
+"""The engines under test."""
+
+Engine = Local | Fleet
 """What each engine has."""
+
+
+def engine_param(name: str, *, slow: bool = False) -> Any:
+    """The name of an engine as the parameter of a test; skipped where it cannot be had. `slow`: another than the local
+    one is for the slow tier."""
+    import pytest
+
+    why_not = ENGINES[name].why_not
+    marks = [pytest.mark.skip(why_not)] if why_not else []
+    return pytest.param(name, marks=[*marks, *([pytest.mark.slow] if slow and name != "local" else [])])
 
 
 def command(session: str = "default", *argv: str, **fields: Any) -> NewTask:
@@ -256,7 +311,7 @@ def together(engine: Engine, actions: Sequence[Sequence[str]], clock: int = NOON
     """Run each action as a process of its own, all let loose at one moment; what each returned."""
     processes = [
         subprocess.Popen(
-            [sys.executable, __file__, type(engine).__name__.lower(), str(engine.state_dir), str(clock), *action],
+            [sys.executable, __file__, type(engine).__name__.lower(), engine.where, str(clock), *action],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -287,7 +342,7 @@ def together(engine: Engine, actions: Sequence[Sequence[str]], clock: int = NOON
 
 
 def _environment() -> Mapping[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT}/tests", "PYTHONWARNINGS": "error"}
 
 
 def _claims(engine: Engine, clock: Clock, times: str) -> Any:

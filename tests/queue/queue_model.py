@@ -8,10 +8,10 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import queue_driver
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -188,10 +188,10 @@ class Histories(RuleBasedStateMachine):
     def __init__(self, engine: type[Engine] = Local) -> None:
         super().__init__()
         self.umask = os.umask(0o077)
-        self.place = queue_driver.directory()
+        self.left = ExitStack()
         self.clock = Clock()
-        self.engine = engine(f"{self.place.name}/state")
-        self.queue = self.engine.open(self.clock)
+        self.engine = self.left.enter_context(engine.made())
+        self.queue = self.left.enter_context(self.engine.open(self.clock))
         self.model = Model()
         self.handed_out: list[RunId] = []
 
@@ -200,8 +200,7 @@ class Histories(RuleBasedStateMachine):
             self.check_events()
             self.check_surroundings()
         finally:
-            self.queue.close()
-            self.place.cleanup()
+            self.left.close()
             os.umask(self.umask)
 
     # Helpers

@@ -15,7 +15,10 @@ from agentq_cli.model.fleet import FleetSettings
 pytestmark = pytest.mark.skipif(postgres.why_not() is not None, reason=str(postgres.why_not()))
 
 FILES = sorted(Path(queries.__file__).parent.glob("*.sql"))
-PARTS = {"read.which_runs": "SELECT * FROM agentq.task_runs AS task_runs WHERE {}"}
+PARTS = {
+    "read.which_runs": "SELECT * FROM agentq.task_runs AS task_runs WHERE {}",
+    "output.piece": "SELECT * FROM (VALUES {}) AS given (begin, size, bytes)",
+}
 """What is no statement, but a part of one."""
 
 SCHEMA = FILES[0].parents[1] / "schema"
@@ -26,16 +29,26 @@ LIKE = {
     "to",
     "before_status",
     "old_boot_id",
+    "bound",
     "host_key",
     "cause",
     "label",
     "prefix",
     "channel",
+    "boot",
 }
 TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
 """The values that are texts: those of columns, and others."""
 
-LISTS = {"seqs": "[1]", "ids": '["a"]', "addresses": '[["a", 1]]', "status": '["failed"]'}
+LISTS = {
+    "passed": "[]",
+    "signs": "[]",
+    "seqs": "[1]",
+    "gone": "[1]",
+    "ids": '["a"]',
+    "addresses": '[["a", 1]]',
+    "status": '["failed"]',
+}
 
 
 def every_statement() -> list[str]:
@@ -60,6 +73,7 @@ def test_the_server_accepts_every_statement() -> None:
                 text = queries.statement(name, schema)
                 text = queries.in_schema(PARTS.get(name, "{}").format(text), schema) if name in PARTS else text
                 text = text.replace("{now}", "1").replace("{columns}", "reason = %(reason)s")
+                text = text.replace("{pieces}", "(1, 1, CAST('' AS bytea))")
                 for given in (values(text), dict.fromkeys(values(text))):
                     try:
                         cursor.execute(f"EXPLAIN {text}", given)

@@ -13,9 +13,9 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.host import process
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.fleet import FleetSettings
+from agentq_cli.policy import placement
 from agentq_cli.policy.order import Head
 from agentq_cli.policy.placement import Bound, Needs, PassedOver
-from agentq_cli.supervise import fitting
 from agentq_cli.supervise.duty import Duty, Settings
 from agentq_cli.supervise.fitting import Fitting
 from agentq_cli.supervise.guard import Guard
@@ -90,7 +90,7 @@ def test_a_look_is_taken_once_a_round_and_a_note_is_written_once(
     found.tell()
     assert fleet.notes[2:] == [("s/1", None)]
     # A note is renewed before it is too old to count.
-    monkeypatch.setattr(fitting, "NOTE_MS", 0)
+    monkeypatch.setattr(placement, "NOTED_MS", 0)
     path.rmdir()
     for _ in range(2):
         found.begin()

@@ -82,7 +82,7 @@ def test_the_needs_of_a_task_are_what_its_start_reads() -> None:
 def test_the_reason_is_a_few_words_about_what_is_first_missing() -> None:
     bare = host(FleetSettings(host="a"), [], [])
     full = Needs(("big", "gpu"), "/src/app", script="/s", stdin="/in")
-    assert obstacle("codex", full, bare) == "not big, gpu"
+    assert obstacle("codex", full, bare) == "no name or label 'big', 'gpu'"
     anywhere = full._replace(on=())
     gone = Tie("session 's'", "b", here=False, there=False)
     assert obstacle("codex", anywhere, bare, [gone._replace(there=True)]) == "session 's' is on host 'b'"

@@ -177,7 +177,8 @@ def test_a_task_that_every_host_has_passed_over_says_why_each_did() -> None:
     both = [passed("b", "no agent 'demo'"), passed("a", "no directory '/'")]
     assert detail(hosts=("a", "b"), passed_over=both) == "host: no host fits: a: no directory '/'; b: no agent 'demo'"
     # A host that has not, or that came since, will run it; and one that is gone does not matter.
-    assert detail(hosts=("a", "b", "c"), passed_over=both).startswith("slot: ")
+    rest = "passed over by a: no directory '/'; b: no agent 'demo'"
+    assert detail(hosts=("a", "b", "c"), passed_over=both) == f"slot: 0 of 2 slots are in use; {rest}"
     assert detail(hosts=("b",), passed_over=both).startswith("host: ")
     assert detail(hosts=(), jobs=0, passed_over=both).startswith("slot: no supervisor")
 

@@ -34,7 +34,9 @@ def store(
         part.tell("write.create_session", {"name": session, "at": part.now})
         found = submit.insert(part, list(environments.kept(part, own[session].values())))
         stored.update(zip(own[session], found, strict=True))
-        first |= {session: min(new) for new in [[address.seq for address, is_new in found if is_new]] if new}
+        new = [address.seq for address, is_new in found if is_new]
+        if new:
+            first[session] = min(new)
     waits = dict.fromkeys(task.session for task in tasks if task.work.after)
     waiting = [(parts[session], seq) for session in waits for seq in submit.enter_waits(parts[session], tasks, stored)]
     for session, seq in first.items():

@@ -64,7 +64,7 @@ class Chunks:
     """One stream on its way. `rows` are those that are stored, by offset; `bound` is the most bytes that are kept."""
 
     def __init__(self, source: Output, bound: int, rows: Iterable[Row] = ()) -> None:
-        self._source = source
+        self.source = source
         self._bound = bound
         self._chunk = max(1, min(CHUNK, bound // 4))
         self._rows = tuple(rows)
@@ -72,21 +72,21 @@ class Chunks:
 
     def grown(self) -> bool:
         """Whether there is anything to be stored."""
-        return self._source.size() != self._end
+        return self.source.size() != self._end
 
     def next(self, *, over: bool = False) -> Change | None:
         """What is to be stored next; None if nothing is. `over`: nothing more is printed. `stored` follows."""
         rows = {row.offset: row for row in self._rows}
-        tail, put, size = self._tail, dict[int, bytes](), self._source.size()
-        if size < self._end and self._source.cut() is None:
+        tail, put, size = self._tail, dict[int, bytes](), self.source.size()
+        if size < self._end and self.source.cut() is None:
             rows, tail = {}, b""  # what was printed before was given up
         parts = self._parts(rows, tail)
         position, room = max((row.end for row in rows.values()), default=0), AT_ONCE
         while position < size and room > 0:
             if position >= self._bound // 2 and size - position > self._bound - self._bound // 2:
                 position, tail, parts = size - (self._bound - self._bound // 2), b"", 0
-            self._source.offset = position
-            missing, data = self._source.step(min(self._chunk - len(tail), size - position))
+            self.source.offset = position
+            missing, data = self.source.step(min(self._chunk - len(tail), size - position))
             position, room = position + missing + len(data), room - len(data)
             if missing:
                 rows = {offset: row for offset, row in rows.items() if row.length}

@@ -62,7 +62,8 @@ class Connection:
         self._cursor: Any = None
         self._writing = False
         self._offset_ms = 0
-        self._rehearsing = False
+        self.rehearsing = False
+        """Whether what is committed now is undone in the end."""
 
     @property
     def now(self) -> int:
@@ -174,7 +175,7 @@ class Connection:
         `commit` or `roll_back` follows. Raises Busy if it was not this process's turn in time.
         """
         sent = monotonic_ms()
-        if self._rehearsing:
+        if self.rehearsing:
             ((now, value),) = self.send(f"SAVEPOINT verb; SELECT {NOW}, {what}")
             return now, value
         # The lock is a statement of its own: the next one then sees what its last holder has committed.
@@ -199,17 +200,17 @@ class Connection:
 
     def commit(self, last: bytes = b"") -> None:
         """Send the last statements and commit, in one message. If the answer is lost, nobody knows whether it did."""
-        end = b"RELEASE verb" if self._rehearsing else b"COMMIT"
+        end = b"RELEASE verb" if self.rehearsing else b"COMMIT"
         try:
             self._send(last + end)
         except BaseException:
             self.roll_back()
             raise
-        self._writing = self._rehearsing
+        self._writing = self.rehearsing
 
     def roll_back(self) -> None:
         """Undo the transaction, if there still is one."""
-        self._end("ROLLBACK TO verb; RELEASE verb" if self._rehearsing else "ROLLBACK")
+        self._end("ROLLBACK TO verb; RELEASE verb" if self.rehearsing else "ROLLBACK")
 
     def _end(self, how: str) -> None:
         try:
@@ -217,17 +218,17 @@ class Connection:
                 with contextlib.suppress(AgentqError):
                     self._execute(how)
         finally:
-            self._writing = self._rehearsing
+            self._writing = self.rehearsing
 
     @contextlib.contextmanager
     def rehearsal(self) -> Iterator[None]:
         """What is committed within is undone at the end: all of it is one transaction, and the others wait."""
         self.begin(LOCK_MS)
-        self._rehearsing = True
+        self.rehearsing = True
         try:
             yield
         finally:
-            self._rehearsing = False
+            self.rehearsing = False
             self.roll_back()
 
     @property

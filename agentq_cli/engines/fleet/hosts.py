@@ -26,14 +26,15 @@ from agentq_cli.policy.observation import Beat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.connection import Connection
     from agentq_cli.engines.fleet.listen import Bell
+    from agentq_cli.engines.fleet.transaction import Writing
     from agentq_cli.engines.nouns import Candidate, Claim, Plan
-    from agentq_cli.engines.transaction import Reading
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.workers import Sign, Supervisor
 
@@ -53,21 +54,25 @@ class Hosts(Presence):
     settings: FleetSettings
     own: dict[str, Any]
     connects: int
+    first: tuple[str, Callable[[Writing, Any], None]] | None
+
+    if TYPE_CHECKING:
+
+        def in_queue(self, *, actor: Actor = Actor.USER) -> AbstractContextManager[Writing]: ...
 
     def __init__(self) -> None:
         self._observer = Observer()
         self._wait = timelines.SETTLED
         self._timeline = ""
         self._connected = 0
-        self._claiming = False
 
     # Going on duty
 
     def join(self, supervisor: Supervisor) -> Renewal:
         while True:
-            row, asked_at = self._identified(), self.boottime()
-            wanted = lease.fitting(self.here, None if row is None else row.id, self.settings.lease_ms, asked_at)
-            values = self._described(wanted) | {"jobs": supervisor.jobs}
+            row = self._identified()
+            asked = self._asked(None if row is None else row.id, self.boottime())
+            values = self._described(asked.lease_ms) | {"jobs": supervisor.jobs}
             with self.in_queue(actor=Actor.SUPERVISOR) as write:
                 values["at"] = write.now
                 if row is None:
@@ -79,8 +84,8 @@ class Hosts(Presence):
                     write.tell("dispatch.register", self._row_of(supervisor))
                     write.wake()
             for host, beat in found:
-                deadline = lease.keep(self.here, host, beat, asked_at, wanted)
-                return self._renewal(asked_at, wanted, deadline=deadline)
+                lease.keep(self.here, host, beat, asked)
+                return self._renewal(asked)
             time.sleep(POLL_SECONDS)  # another process of this machine was faster
 
     def _identified(self) -> lease.Row | None:
@@ -141,30 +146,29 @@ class Hosts(Presence):
     def _beat(self, before: list[bytes], asked_at: int) -> Renewal:
         """Renew the host, and look at the others."""
         host = self.own["host_id"]
-        lease_ms = lease.fitting(self.here, host, self.settings.lease_ms, asked_at)
-        last = self.database.written("hosts.renew", self.own | {"lease_ms": lease_ms})
+        asked = self._asked(host, asked_at)
+        last = self.database.written("hosts.renew", self.own | {"lease_ms": asked.lease_ms})
         ((beat, now, runs, beats),) = self.database.send(b";".join([*before, last]))
         self.database.told(now, asked_at)
         answered = self.boottime()
         if beat is None:
             return Renewal(answered, answered, superseded=True)
-        deadline = lease.keep(self.here, host, beat, asked_at, lease_ms)
+        lease.keep(self.here, host, beat, asked)
         self._observer.look((Beat(*each) for each in beats or ()), answered)
-        return self._renewal(
-            asked_at, lease_ms, deadline=deadline, known=frozenset(RunId(*each) for each in runs or ())
-        )
+        return self._renewal(asked, frozenset(RunId(*each) for each in runs or ()))
 
-    def _renewal(
-        self, asked_at: int, lease_ms: int, *, deadline: int, known: frozenset[RunId] | None = None
-    ) -> Renewal:
-        again_at = asked_at + leases.renewal_ms(lease_ms)
+    def _asked(self, host: int | None, now: int) -> lease.Asked:
+        return lease.asked(self.here, host, self.settings.lease_ms, now)
+
+    def _renewal(self, asked: lease.Asked, known: frozenset[RunId] | None = None) -> Renewal:
+        again_at = asked.at + leases.renewal_ms(min(asked.lease_ms, self.settings.lease_ms))
         loss = self._observer.next_loss(self.boottime())
         before, self._connected = self._connected, self.connects
         return Renewal(
             again_at if loss is None else min(again_at, loss),
-            asked_at + presence.lapse_ms(lease_ms),
-            deadline,
-            lease_ms,
+            asked.at + presence.lapse_ms(asked.lease_ms),
+            asked.deadline,
+            asked.lease_ms,
             known=known,
             anew=before != self.connects,
         )
@@ -236,24 +240,22 @@ class Hosts(Presence):
     # Claims
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Any) -> Claim | None:
-        self._claiming = True
+        if not self._timeline:
+            ((counts,),) = self.reading.ask("hosts.counts_timelines")
+            self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
+        self.first = (self._timeline, self._await_timeline)
         try:
             return super().claim(candidate, plan, **options)
         except errors.Superseded:
             return None
         finally:
-            self._claiming = False
+            self.first = None
 
-    def before_claim(self, write: Reading) -> None:
+    def _await_timeline(self, write: Writing, found: tuple[str, str | None, int]) -> None:
         """Wait for what may still run of claims that this database does not know. Raises Busy."""
-        if not self._timeline:
-            ((counts,),) = write.ask("hosts.counts_timelines")
-            self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
-        ((current, known, longest),) = write.ask(self._timeline)
-        now = self.boottime()
-        self._wait = timelines.look(
-            self._wait, known=known, current=current, lease_ms=max(longest, self.settings.lease_ms), now=now
-        )
+        current, known, longest = found
+        now, lease_ms = self.boottime(), max(longest, self.settings.lease_ms)
+        self._wait = timelines.look(self._wait, known=known, current=current, lease_ms=lease_ms, now=now)
         if self._wait.until is not None:
             seconds = (self._wait.until - now + 999) // 1000
             why = f"the database was replaced by a standby, which may not know the last starts; again in {seconds} s"

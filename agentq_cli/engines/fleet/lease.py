@@ -25,19 +25,26 @@ class Row(NamedTuple):
     lease_ms: int
 
 
-def fitting(place: Place, host: int | None, wanted_ms: int, now: int) -> int:
-    """How long a lease that is asked for now is: as wanted, but not over before the one that was promised last."""
-    held = lease_file.read(place.lease)
-    if held is None or held.host != host or held.deadline <= leases.deadline(now, wanted_ms):
-        return wanted_ms
-    return max(wanted_ms, held.lease_ms)
+class Asked(NamedTuple):
+    """A lease that is asked for: when, how long the others are to wait for this host, and until when it will be its
+    own if the answer comes. Times are milliseconds since boot."""
+
+    at: int
+    lease_ms: int
+    deadline: int
 
 
-def keep(place: Place, host: int, beat: int, asked_at: int, lease_ms: int) -> int:
-    """Put a renewal that was answered in place; its deadline. Raises OSError."""
-    deadline = leases.deadline(asked_at, lease_ms)
-    lease_file.write(place.lease, Lease(host, procfs.boot_id(), deadline, lease_ms, beat))
-    return deadline
+def asked(place: Place, host: int | None, wanted_ms: int, now: int) -> Asked:
+    """A lease as wanted. One that was lowered lets nobody take over before what was promised last has passed."""
+    deadline, held = leases.deadline(now, wanted_ms), lease_file.read(place.lease)
+    if held is None or held.host != host or held.deadline <= deadline:
+        return Asked(now, wanted_ms, deadline)
+    return Asked(now, max(wanted_ms, held.lease_ms), held.deadline)
+
+
+def keep(place: Place, host: int, beat: int, asked: Asked) -> None:
+    """Put a renewal that was answered in place. Raises OSError."""
+    lease_file.write(place.lease, Lease(host, procfs.boot_id(), asked.deadline, asked.lease_ms, beat))
 
 
 def is_proven(place: Place, row: Row) -> bool:

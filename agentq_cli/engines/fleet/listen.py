@@ -20,6 +20,7 @@ from agentq_cli.host.timer import TimerDescriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any, Self
 
     from agentq_cli.engines.fleet.connection import Connection
@@ -155,5 +156,7 @@ class Bell:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -19,14 +19,14 @@ from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from types import TracebackType
     from typing import Any, Self
 
     from agentq_cli.base.clock import Clock
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.transaction import SessionWrite
-    from agentq_cli.engines.transaction import Values
+    from agentq_cli.engines.transaction import Snapshots, Values
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.tasks import NewTask, Task
 
@@ -35,7 +35,7 @@ class Opened:
     """A context manager; use one per thread, and none across a fork."""
 
     own: dict[str, Any]
-    reading: Asking
+    reading: Snapshots
 
     def __init__(
         self,
@@ -50,6 +50,9 @@ class Opened:
         self.settings = settings
         self._clock = clock
         self._fleet: str | None = None
+        self.first: tuple[str, Callable[[Writing, Any], None]] | None = None
+        """A statement of one value that each transaction over a session begins with, and who looks at the value."""
+
         self.connects = 0
         """How often a connection was made, to whichever server answered."""
 
@@ -61,8 +64,8 @@ class Opened:
         except BaseException:
             self.database.close()
             raise
-        self.own = {"host_id": None, "host_key": key or ""}
-        self.reading = Asking(self.database, self.own)
+        self.own = {"host_id": None, "host_key": key or "", "place": self.here.path}
+        self.reading = self._asking = Asking(self.database, self.own)
 
     @classmethod
     def open(
@@ -143,7 +146,7 @@ class Opened:
     @contextmanager
     def of_session(self, session: str, *, background: bool = False) -> Iterator[Asking]:
         self.known(session)
-        yield self.reading.of_session(session)
+        yield self._asking.of_session(session)
 
     of_both = of_messages = of_session
 
@@ -167,10 +170,13 @@ class Opened:
         raises Busy after a short wait. Raises NotFound."""
         below(session)
         known = statement("open.knows", self.database.schema)
-        what = self.database.filled(f"({known})", {"name": session}).decode()
-        with self._transaction(actor, what, background=background) as (write, there):
+        also = "NULL" if self.first is None else f"({statement(self.first[0], self.database.schema)})"
+        what = self.database.filled(f"json_build_array(({known}), {also})", {"name": session}).decode()
+        with self._transaction(actor, what, background=background) as (write, (there, value)):
             if not there and not create:
                 raise self._unknown(session)
+            if self.first is not None:
+                self.first[1](write, value)
             yield write.part(session)
 
     @contextmanager
@@ -204,7 +210,8 @@ class Opened:
             return batch.store(write, tasks, sessions, max_queued=max_queued)
 
     def after_claim(self, session: str) -> None:
-        """Nothing: an agent finds no file of this engine in mid-commit."""
+        # A session has a directory where one of its tasks runs.
+        os.makedirs(self.here.session(session), 0o700, exist_ok=True)
 
     def forget_runs(self, tasks: Sequence[Task]) -> None:
         """Those of this machine; each other host removes its own (`upkeep`)."""

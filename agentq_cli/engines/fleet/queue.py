@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.engines.fleet.hosts import Hosts
+from agentq_cli.engines.fleet.logs import Logs
 from agentq_cli.engines.fleet.opened import Opened
 from agentq_cli.engines.shared.readings import Readings
 
@@ -10,18 +11,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.engines.fleet.placing import Placing
+    from agentq_cli.engines.fleet.upkeep import Upkeep
+    from agentq_cli.engines.fleet.voice import Voice
+    from agentq_cli.engines.shared.figures import Figures
+    from agentq_cli.engines.shared.hooks import Hooks
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
 
 
-class FleetQueue(Opened, Hosts, Readings):
-    """An open fleet."""
+class FleetQueue(Opened, Hosts, Logs, Readings):
+    """An open fleet, with all verbs. What only few commands need is loaded on first use."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         Hosts.__init__(self)
+        Logs.__init__(self)
         Opened.__init__(self, *args, **options)
+
+    # Runs
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
         from agentq_cli.engines.fleet import ending
@@ -30,4 +39,50 @@ class FleetQueue(Opened, Hosts, Readings):
             return ending.ended(write, run, outcome)
 
     def why_unposted(self, run: RunId | str) -> str | None:
-        return None  # its result row is in the commit that ended it
+        """Never: the result row is in the commit that ends the run."""
+        return None
+
+    # What waits for tasks of other sessions is settled in the commit that ends them
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        return []
+
+    def unsettled_sessions(self) -> list[str]:
+        return []
+
+    # Sub-doors
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What this engine needs to stay in order: one pass."""
+        from agentq_cli.engines.fleet.upkeep import Upkeep
+
+        return Upkeep(self)
+
+    @property
+    def hooks(self) -> Hooks:
+        """The hooks that events call."""
+        from agentq_cli.engines.shared.hooks import Hooks
+
+        return Hooks(self)
+
+    @property
+    def voice(self) -> Voice:
+        """What agents request."""
+        from agentq_cli.engines.fleet.voice import Voice
+
+        return Voice(self)
+
+    @property
+    def figures(self) -> Figures:
+        """What screens and reports show."""
+        from agentq_cli.engines.shared.figures import Figures
+
+        return Figures(self)
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
+        from agentq_cli.engines.fleet.placing import Placing
+
+        return Placing(self)

@@ -1,27 +1,30 @@
 """What steps work with in the fleet (`engines.transaction`): a connection asked and told by the names of statements.
 
-Every statement may use what its owner is: `session` (of a transaction or a reading of one), `host_id` and `host_key`
-(of this machine's host). What is told is sent with the next question, or with the commit.
+Every statement may use what its owner is: `session` (of a transaction or a reading of one), and `host_id`, `host_key`
+and `place` (of this machine's host). What is told is sent with the next question, or with the commit.
 """
 
 from __future__ import annotations
 
 from agentq_cli.base.context import contextmanager
-from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import queries
+from agentq_cli.engines.shared import read
 from agentq_cli.engines.steps import rows, saving
+from agentq_cli.host.place import Place
+from agentq_cli.model.addresses import Address
+from agentq_cli.policy import placement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from typing import Any
 
     from agentq_cli.engines.fleet.connection import Connection
     from agentq_cli.engines.transaction import Row, Values
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Run
-    from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import Task
 
 NOTHING: Mapping[str, object] = {}
@@ -36,7 +39,7 @@ MOST_ROWS = 1_000
 class Asking:
     """A connection, asked. `own` are the values that every statement may use."""
 
-    def __init__(self, database: Connection, own: Values) -> None:
+    def __init__(self, database: Connection, own: Mapping[str, Any]) -> None:
         self.database = database
         self.own = own
 
@@ -46,6 +49,12 @@ class Asking:
     def of_session(self, session: str) -> Asking:
         """The same about what belongs to a session."""
         return Asking(self.database, {**self.own, "session": session})
+
+    def environment(self, number: int) -> str | None:
+        """See `transaction.Reading`; in a file of the host that captured it."""
+        from agentq_cli.host import environments
+
+        return environments.find(Place(str(self.own["place"])), number)
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self.database.snapshot()
@@ -65,7 +74,7 @@ class Writing(Asking):
 
     session: str | None = None
 
-    def __init__(self, database: Connection, own: Values, now: int, actor: Actor, commit: Commit) -> None:
+    def __init__(self, database: Connection, own: Mapping[str, Any], now: int, actor: Actor, commit: Commit) -> None:
         super().__init__(database, own)
         self.now = now
         self.actor = actor
@@ -92,23 +101,8 @@ class Writing(Asking):
         self.commit.later.clear()
         return message
 
-    def record(
-        self,
-        event: str,
-        seq: int | None = None,
-        *,
-        run: RunId | None = None,
-        before: Status | None = None,
-        after: Status | None = None,
-        reason: str | None = None,
-        hook: str | None = None,
-        agent: str | None = None,
-    ) -> None:
-        from agentq_cli.model.sessions import Event
-
-        attempt = None if run is None else run.attempt
-        told = Event(0, self.now, self.session, seq, attempt, before, after, event, self.actor, reason)
-        self.tell("write.event", rows.event_columns(told, hook=hook, agent=agent))
+    def record(self, event: str, *rest: Any, **more: Any) -> None:
+        saving.record(self, event, *rest, **more)
         if event not in QUIET:
             self.wake()
 
@@ -133,7 +127,9 @@ class SessionWrite(Writing):
 
     session: str
 
-    def __init__(self, database: Connection, own: Values, session: str, now: int, actor: Actor, commit: Commit) -> None:
+    def __init__(
+        self, database: Connection, own: Mapping[str, Any], session: str, now: int, actor: Actor, commit: Commit
+    ) -> None:
         super().__init__(database, {**own, "session": session}, now, actor, commit)
         self.session = session
         self.unsettled: list[int] = []
@@ -141,16 +137,17 @@ class SessionWrite(Writing):
     def task(self, seq: int) -> Task:
         found = self.ask("read.task", {"seq": seq})
         if not found:
-            from agentq_cli.engines.fleet.read import unknown_task
-            from agentq_cli.model.addresses import Address
-
-            raise unknown_task(self, Address(self.session, seq))
+            raise read.unknown_task(self, Address(self.session, seq))
         return rows.task(self.session, rows.named(found[0]))
 
     def run(self, run: RunId) -> Run:
-        from agentq_cli.engines.fleet import read
-
         return read.run(self, run)
+
+    def keep_environment(self, text: str) -> int:
+        """See `transaction.Transaction`."""
+        from agentq_cli.host import environments
+
+        return environments.keep(Place(str(self.own["place"])), str(self.own["host_key"]), text)
 
     def next_seq(self) -> int:
         ((seq,),) = self.ask("write.next_seq")
@@ -236,7 +233,7 @@ def _work(task: Task) -> rows.Columns:
     """The columns of what is to be done, and what is derived from it."""
     return rows.work_columns(task.work) | {
         "directory": task.work.directory,
-        "on_hosts": dumps(sorted(task.work.launch.on)),
+        "needs": placement.needs(task.work).text,
     }
 
 

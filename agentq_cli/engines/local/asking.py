@@ -25,10 +25,10 @@ class Asking:
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
         return self.database.execute(statement(name), values).fetchall()
 
+    def environment(self, number: int) -> str | None:
+        """See `transaction.Reading`; for the file of a session."""
+        found = self.ask("write.environment", {"id": number})
+        return str(found[0][0]) if found else "{}"
+
     def snapshot(self) -> AbstractContextManager[None]:
         return connection.snapshot(self.database)
-
-    def environment(self, number: int) -> str | None:
-        """See `transaction.OfSession`; for the file of a session."""
-        found = self.ask("write.environment", {"id": number})
-        return found[0][0] if found else "{}"

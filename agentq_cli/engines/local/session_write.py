@@ -131,6 +131,11 @@ class SessionWrite(Writing):
 
     save = saving.save
 
+    def keep_environment(self, text: str) -> int:
+        self.tell("write.keep_environment", {"variables": text})
+        ((found,),) = self.ask("write.environment_of", {"variables": text})
+        return int(found)
+
     def remove(self, seq: int) -> None:
         values = {"session": self.session, "seq": seq}
         self.tell("write.delete_task", values)

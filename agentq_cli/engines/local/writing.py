@@ -31,12 +31,6 @@ class Writing(Asking):
 
     change = tell
 
-    def keep_environment(self, text: str) -> int:
-        """See `transaction.Transaction`; for the file of a session."""
-        self.tell("write.keep_environment", {"variables": text})
-        ((found,),) = self.ask("write.environment_of", {"variables": text})
-        return int(found)
-
     record = saving.record
 
     def holds_changed(self) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.base.errors import AgentqError
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.transaction import OfSession, Reading, Snapshots, Transaction, Values, Writing
+    from agentq_cli.engines.subdoors import Placing
+    from agentq_cli.engines.transaction import Reading, Snapshots, Transaction, Values, Writing
     from agentq_cli.host.place import Place
     from agentq_cli.model.addresses import Address
     from agentq_cli.model.tasks import NewTask, Task
@@ -37,6 +38,10 @@ class Given(Protocol):
     @property
     def now(self) -> int:
         """The queue's wall clock."""
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
 
     def session_names(self) -> list[str]:
         """The names of all sessions."""
@@ -71,10 +76,10 @@ class Given(Protocol):
 
     # Readings
 
-    def of_session(self, session: str, *, background: bool = False) -> AbstractContextManager[OfSession]:
+    def of_session(self, session: str, *, background: bool = False) -> AbstractContextManager[Reading]:
         """What belongs to a session: its tasks and conversations. Raises NotFound, Busy, Unreadable."""
 
-    def of_both(self, session: str) -> AbstractContextManager[OfSession]:
+    def of_both(self, session: str) -> AbstractContextManager[Reading]:
         """What belongs to a session together with what belongs to none; waits only briefly. Raises as `of_session`."""
 
     def of_messages(self, session: str) -> AbstractContextManager[Reading]:

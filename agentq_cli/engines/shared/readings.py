@@ -111,6 +111,7 @@ class Readings(Attendance, Pauses):
         parallel: int | None,
         gate: Gate | None = None,
         directory: str | None = None,
+        hosts: Sequence[str] = (),
     ) -> WaitingFor | None:
         from agentq_cli.base.dataclass import replace
         from agentq_cli.policy import waiting
@@ -124,6 +125,7 @@ class Readings(Attendance, Pauses):
             parallel=parallel,
             gate=gate,
             directory=directory,
+            hosts=hosts,
         )
         values = {"now": self.now, "priority": task.work.priority, "due_at": task.due_at}
         ((ahead,),) = self.reading.ask("read.due_before", values)
@@ -140,6 +142,7 @@ class Readings(Attendance, Pauses):
         parallel: int | None,
         gate: Gate | None,
         directory: str | None,
+        hosts: Sequence[str] = (),
     ) -> Surroundings:
         from agentq_cli.policy import waiting
 
@@ -160,4 +163,6 @@ class Readings(Attendance, Pauses):
             ahead=0,
             gate=gate,
             editing=waiting.editing(workers, directory),
+            hosts=hosts,
+            passed_over=self.placing.passed_over(session) if hosts else (),
         )

@@ -21,7 +21,7 @@ from agentq_cli.policy.landed import lands_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.transaction import OfSession, Reading, Transaction
+    from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.runs import Check
     from agentq_cli.model.tasks import Task
     from agentq_cli.model.trees import Landing
@@ -101,7 +101,7 @@ def _bind(write: Transaction, candidate: Candidate, plan: Plan) -> bool:
     ((last,),) = write.ask("dispatch.last_start")
     values = {"session": candidate.task.session, "at": max(write.now, last + 1)}
     values |= {"binds": int(plan.binds), "bound": None if bound is None else bound.key}
-    return write.tell("dispatch.session_started", values) == 1
+    return write.change("dispatch.session_started", values) == 1
 
 
 def _take(
@@ -163,7 +163,7 @@ def _take(
     return Claim(taken, run, plan)
 
 
-def candidate(reading: OfSession, head: order.Head, task: Task) -> Candidate:
+def candidate(reading: Reading, head: order.Head, task: Task) -> Candidate:
     """What a plan for a task is made from."""
     return Candidate(head, task, past(reading, task), environments.find(reading, task.work))
 
@@ -204,7 +204,7 @@ def _landing(reading: Reading, task: Task) -> Landing | None:
     return None
 
 
-def claimed(reading: OfSession, task: Task, run: RunId) -> Claim | None:
+def claimed(reading: Reading, task: Task, run: RunId) -> Claim | None:
     """The claim of a live run, for a shim that takes it over; None if it has ended."""
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return None

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from agentq_cli.engines.transaction import OfSession, Transaction
+    from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.tasks import NewTask
     from agentq_cli.model.work import Work
 
@@ -31,7 +31,7 @@ def kept(write: Transaction, tasks: Iterable[NewTask]) -> Iterator[NewTask]:
         yield replace(task, captured=None, work=replace(task.work, environment=stored))
 
 
-def find(reading: OfSession, work: Work) -> Mapping[str, str] | None:
+def find(reading: Reading, work: Work) -> Mapping[str, str] | None:
     """The stored environment of a task; None if an older version stored the task, or if another host has it."""
     stored = None if work.environment is None else reading.environment(work.environment)
     return None if stored is None else dict(loads(stored))

@@ -22,6 +22,9 @@ MOST = 500
 ANEW_MS = 30_000
 """How old the last full read may be at most, whatever the events say."""
 
+ANYWHERE: dict[str, object] = {"directory": "", "needs": ""}
+"""The part of the first group that says where its tasks run."""
+
 LEAST = -1 << 31
 """Below every priority."""
 
@@ -84,7 +87,7 @@ def no_retry_first(reading: Reading, head: order.Head, found: order.Snapshot, *,
 
 def heads(reading: Reading, now: int) -> Iterator[order.Head]:
     """The head of every group."""
-    group: dict[str, object] = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0, "directory": ""}
+    group: dict[str, object] = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0} | ANYWHERE
     while found := reading.ask("dispatch.next_head", group | {"now": now}):
         head = order.Head(*found[0])
         group = {name: getattr(head, name) for name in group}
@@ -94,7 +97,7 @@ def heads(reading: Reading, now: int) -> Iterator[order.Head]:
 def heads_of(reading: Reading, session: str, now: int) -> list[order.Head]:
     """The heads of one session."""
     found: list[order.Head] = []
-    group: dict[str, object] = {"agent": "", "priority": LEAST, "shares": 0, "retry": 0, "directory": ""}
+    group: dict[str, object] = {"agent": "", "priority": LEAST, "shares": 0, "retry": 0} | ANYWHERE
     values = {"session": session, "now": now}
     while row := reading.ask("dispatch.next_head_of", values | group):
         head = order.Head(*row[0])

@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import re
 
-from agentq_cli.engines.steps import rows
+from agentq_cli.engines import named_statements
+from agentq_cli.engines.shared import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 SCHEMA = "agentq"
 """The schema as the files write it."""
 
 _values = re.compile(r"(?<![:\w]):([a-z_]+)")
-_read: dict[str, dict[str, str]] = {}
+_read: dict[str, Mapping[str, str]] = {}
 _found: dict[tuple[str, str], str] = {}
 
 
@@ -37,30 +38,16 @@ def in_schema(text: str, schema: str) -> str:
     return text.replace(f"{SCHEMA}.", f'"{schema}".')
 
 
-def statements(file: str) -> dict[str, str]:
+def statements(file: str) -> Mapping[str, str]:
     """The statements of `queries/FILE.sql` by name, as they are written."""
     if file not in _read:
-        with open(os.path.join(os.path.dirname(__file__), f"{file}.sql"), encoding="utf-8") as text:
-            _read[file] = _named(text.read())
+        _read[file] = named_statements(os.path.join(os.path.dirname(__file__), f"{file}.sql"))
     return _read[file]
-
-
-def _named(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in f"\n{text}".split("\n-- name: ")[1:]:
-        name, *lines = part.split("\n")
-        found[name.strip()] = "\n".join([line for line in lines if line and line[:2] != "--"])
-    return found
 
 
 def _filled(name: str) -> str:
     file, _, own = name.partition(".")
-    text = statements(file)[own]
-    if "{which}" in text:
-        text = text.replace("{which}", statements("read")["which_runs"])
-    if "{columns}" in text and own != "save":
-        text = text.replace("{columns}", _listed(rows.run_columns() if own.startswith("run") else rows.COLUMNS))
-    return text
+    return read.filled(statements(file)[own].replace("{which_runs}", statements("read")["which_runs"]))
 
 
 def _listed(columns: Iterable[str]) -> str:

@@ -1,23 +1,28 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of the next (session, agent, priority, shares, retry, directory, on). Repeated, it visits one row
--- per group, however many wait. What may hold a row back holds its whole group, so no head hides one that may start.
+-- The earliest row of the next (session, agent, priority, shares, retry, directory and needs). Repeated, it visits one
+-- row per group, however many wait. What may hold a row back holds its whole group, so no head hides one that may start.
+-- A host may be unable to run what needs something: so that is part of the group, as a digest, since it may be long.
 -- name: next_head
-SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, s.last_start_at, t.directory
+SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, s.last_start_at, t.directory,
+       t.needs, CASE WHEN s.host_key IS NOT NULL
+                     THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
 FROM agentq.tasks t JOIN agentq.sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
-  AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.directory)
-    > (:session, :agent, :priority, :shares, :retry, :directory)
-ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.directory, t.on_hosts, t.due_at, t.seq LIMIT 1
+  AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.place)
+    > (:session, :agent, :priority, :shares, :retry, md5(:directory || ' ' || :needs))
+ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1
 
 -- The same within one session.
 -- name: next_head_of
-SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, s.last_start_at, t.directory
+SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, s.last_start_at, t.directory,
+       t.needs, CASE WHEN s.host_key IS NOT NULL
+                     THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
 FROM agentq.tasks t JOIN agentq.sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = :session
-  AND (t.of_agent, t.priority, t.shares, t.retry, t.directory)
-    > (:agent, :priority, :shares, :retry, :directory)
-ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.directory, t.on_hosts, t.due_at, t.seq LIMIT 1
+  AND (t.of_agent, t.priority, t.shares, t.retry, t.place)
+    > (:agent, :priority, :shares, :retry, md5(:directory || ' ' || :needs))
+ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
 -- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
@@ -39,8 +44,9 @@ SELECT coalesce(max(id), 0), NULL FROM agentq.events
 -- name: changed
 SELECT session FROM agentq.events WHERE id > :after
 
+-- The last column is whether the run is on this host.
 -- name: running
-SELECT session, agent, shares, directory FROM agentq.workers
+SELECT session, agent, shares, directory, CAST(host IS NOT DISTINCT FROM :host_id AS integer) FROM agentq.workers
 
 -- name: retrying
 SELECT session, seq, of_agent, shares FROM agentq.tasks WHERE status = 'queued' AND retry = 1
@@ -60,10 +66,13 @@ SELECT t.session, min(h.until) FROM agentq.holds h JOIN agentq.tasks t ON t.of_a
 WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.status = 'queued' AND t.due_at <= :now
 GROUP BY t.session
 
+-- The live runs of this host, and of all hosts.
 -- name: worker_count
-SELECT count(*) FROM agentq.workers
+SELECT count(*) FILTER (WHERE host IS NOT DISTINCT FROM :host_id), count(*) FROM agentq.workers
 
+-- Who passed it over before is of no more interest.
 -- name: insert_worker
+WITH fits AS (DELETE FROM agentq.unfit WHERE session = :session AND seq = :seq)
 INSERT INTO agentq.workers
   (session, seq, attempt, agent, shares, claimed_at, host, pid, start_time, boot_id, directory)
 VALUES (:session, :seq, :attempt, :agent, :shares, :at, :host_id, :pid, :start_time, :boot_id, :directory)
@@ -73,10 +82,11 @@ DELETE FROM agentq.workers WHERE session = :session AND seq = :seq AND attempt =
 
 -- name: insert_run
 INSERT INTO agentq.task_runs
-  (session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, status, host, conversation)
+  (session, seq, attempt, series, "trigger", agent, argv, cwd, scheduled_for, started_at, status, host, host_key,
+   conversation)
 VALUES
   (:session, :seq, :attempt, :series, :trigger, :agent, :argv, :cwd, :scheduled_for, :started_at, 'running', :host,
-   :conversation)
+   :host_key, :conversation)
 
 -- name: delete_run
 DELETE FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
@@ -91,8 +101,13 @@ SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, ex
     checked = :checked, "left" = :left, landing = :landing
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
 
+-- Not if the session has been bound to another host since the pick.
 -- name: session_started
-UPDATE agentq.sessions SET last_start_at = greatest(:at, last_start_at + 1) WHERE name = :session
+UPDATE agentq.sessions
+SET last_start_at = greatest(:at, last_start_at + 1),
+    host_key = CASE WHEN :binds = 1 THEN :host_key ELSE host_key END,
+    host = CASE WHEN :binds = 1 THEN coalesce((SELECT name FROM agentq.hosts WHERE id = :host_id), '') ELSE host END
+WHERE name = :session AND host_key IS NOT DISTINCT FROM :bound
 
 -- name: last_start
 SELECT coalesce(max(last_start_at), 0) FROM agentq.sessions
@@ -110,8 +125,9 @@ UPDATE agentq.task_runs SET adopted = 1 WHERE session = :session AND seq = :seq 
 UPDATE agentq.workers SET stop = :reason, stop_actor = :actor
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 
+-- It can be continued where its files are.
 -- name: conversation
-SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent
+SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent AND host = :host_key
 
 -- name: conversation_directory
 SELECT cwd FROM agentq.task_runs
@@ -188,8 +204,9 @@ WHERE session = :session AND seq = :seq AND attempt > :earlier AND agent = :agen
 ORDER BY attempt DESC LIMIT 1
 
 -- Runs without a command line started no agent: they only checked and landed.
+-- A conversation on another host is none here.
 -- name: last_attempt
-SELECT agent, conversation, failure_class, finished_at FROM agentq.task_runs
+SELECT agent, CASE WHEN host_key = :host_key THEN conversation END, failure_class, finished_at FROM agentq.task_runs
 WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
 
 -- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.

@@ -73,14 +73,15 @@ SELECT 1 FROM agentq.hosts WHERE boot_id = :boot AND left_at IS NULL LIMIT 1
 
 -- Where a server was promoted it counts another timeline than the one that is on record.
 -- name: timeline
-SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
-       (SELECT value FROM agentq.meta WHERE name = 'timeline'),
-       (SELECT coalesce(max(lease_ms), 0) FROM agentq.hosts)
+SELECT json_build_array(CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+                        (SELECT value FROM agentq.meta WHERE name = 'timeline'),
+                        (SELECT coalesce(max(lease_ms), 0) FROM agentq.hosts))
 
 -- The same of a server without such functions: each of its restarts may be a promotion.
 -- name: timeline_by_start
-SELECT CAST(pg_postmaster_start_time() AS text), (SELECT value FROM agentq.meta WHERE name = 'timeline'),
-       (SELECT coalesce(max(lease_ms), 0) FROM agentq.hosts)
+SELECT json_build_array(CAST(pg_postmaster_start_time() AS text),
+                        (SELECT value FROM agentq.meta WHERE name = 'timeline'),
+                        (SELECT coalesce(max(lease_ms), 0) FROM agentq.hosts))
 
 -- name: counts_timelines
 SELECT to_regprocedure('pg_walfile_name(pg_lsn)') IS NOT NULL AND to_regprocedure('pg_current_wal_lsn()') IS NOT NULL

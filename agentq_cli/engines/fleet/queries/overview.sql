@@ -51,5 +51,5 @@ SELECT EXISTS (SELECT 1 FROM agentq.tasks)
 SELECT id, session, seq, attempt, agent, status, started_at, finished_at, duration_ms, failure_class,
        substr(error, 1, 300), tokens_in, tokens_out, cost_usd, list_price, "left", landing
 FROM agentq.task_runs AS task_runs
-WHERE id < :before AND (:session IS NULL OR session = :session) AND {which}
+WHERE id < :before AND (:session IS NULL OR session = :session) AND {which_runs}
 ORDER BY id DESC LIMIT 5000

@@ -1,15 +1,15 @@
 -- The queries of reading commands.
 
 -- name: task
-SELECT {columns} FROM agentq.tasks WHERE session = :session AND seq = :seq
+SELECT {task_columns} FROM agentq.tasks WHERE session = :session AND seq = :seq
 
 -- name: tasks_of_page
-SELECT {columns} FROM agentq.tasks
+SELECT {task_columns} FROM agentq.tasks
 WHERE session = :session
   AND seq IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:seqs AS json)) AS given (value))
 
 -- name: tasks_of_addresses
-SELECT session, seq, {columns} FROM agentq.tasks
+SELECT session, seq, {task_columns} FROM agentq.tasks
 WHERE (session, seq) IN (SELECT value ->> 0, CAST(value ->> 1 AS bigint)
                          FROM json_array_elements(CAST(:addresses AS json)) AS given (value))
 
@@ -33,7 +33,7 @@ WHERE ended_at IS NOT NULL AND (ended_at, session, seq) < (:at, :after_session, 
 ORDER BY ended_at DESC, session DESC, seq DESC LIMIT :limit
 
 -- name: run
-SELECT {columns} FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
+SELECT {run_columns} FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- The filters of whatever reads runs, beside those for a session and a task, which choose the index.
 -- name: which_runs
@@ -46,18 +46,18 @@ SELECT {columns} FROM agentq.task_runs WHERE session = :session AND seq = :seq A
 
 -- Newest first, by keyset on the row id.
 -- name: runs_page
-SELECT {columns}, id FROM agentq.task_runs AS task_runs
-WHERE id < :before AND {which}
+SELECT {run_columns}, id FROM agentq.task_runs AS task_runs
+WHERE id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_session
-SELECT {columns}, id FROM agentq.task_runs AS task_runs
-WHERE session = :session AND id < :before AND {which}
+SELECT {run_columns}, id FROM agentq.task_runs AS task_runs
+WHERE session = :session AND id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: runs_page_task
-SELECT {columns}, id FROM agentq.task_runs AS task_runs
-WHERE session = :session AND seq = :seq AND id < :before AND {which}
+SELECT {run_columns}, id FROM agentq.task_runs AS task_runs
+WHERE session = :session AND seq = :seq AND id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: sessions

@@ -8,7 +8,7 @@ SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigg
        greatest(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd,
        list_price = 1 AND cost_usd IS NOT NULL, CAST(landing AS json) ->> 'came'
 FROM agentq.task_runs AS task_runs
-WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session) AND {which}
+WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session) AND {which_runs}
 
 -- name: due
 SELECT count(*), min(due_at) FROM agentq.tasks WHERE session = :session AND status = 'queued' AND due_at <= :now

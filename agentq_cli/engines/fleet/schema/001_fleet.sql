@@ -32,11 +32,11 @@ CREATE TABLE agentq.sessions (
   paused_at     bigint,
   paused_reason text COLLATE "C",
   next_seq      bigint NOT NULL DEFAULT 1,     -- the N of its next task; never reused
-  host          bigint REFERENCES agentq.hosts (id) ON DELETE SET NULL  -- where it lives; NULL: nowhere yet
+  host          text COLLATE "C",              -- the name of the host that it is bound to; NULL: to none yet
+  host_key      text COLLATE "C"               -- the key of that host's place, which it keeps when it is lost
 );
 CREATE INDEX sessions_started ON agentq.sessions (last_start_at);
 CREATE INDEX sessions_paused ON agentq.sessions (name) WHERE paused_at IS NOT NULL;
-CREATE INDEX sessions_of_host ON agentq.sessions (host) WHERE host IS NOT NULL;
 
 CREATE TABLE agentq.session_state (
   session text COLLATE "C" NOT NULL,
@@ -84,7 +84,8 @@ CREATE TABLE agentq.tasks (
   shared           integer NOT NULL DEFAULT 0,
   environment      bigint,            -- the number of the submitting shell's environment, on the host that captured it
   directory        text COLLATE "C" NOT NULL DEFAULT '',    -- where it alone may edit; '': beside any other
-  on_hosts         text COLLATE "C" NOT NULL DEFAULT '[]',  -- JSON list: the names and labels that a host must have
+  needs            text COLLATE "C" NOT NULL DEFAULT '',    -- what a host must have (policy.placement), as JSON
+  place            text COLLATE "C" GENERATED ALWAYS AS (md5(directory || ' ' || needs)) STORED,
   of_agent         text COLLATE "C" GENERATED ALWAYS AS (coalesce(agent, '')) STORED,
   retry            integer GENERATED ALWAYS AS (CASE WHEN tries > 0 THEN 1 ELSE 0 END) STORED,
   shares           integer
@@ -99,7 +100,7 @@ CREATE UNIQUE INDEX tasks_series ON agentq.tasks (session, series)
   WHERE series IS NOT NULL AND extra = 0 AND status IN ('blocked', 'queued', 'running', 'paused');
 CREATE INDEX tasks_all_of_series ON agentq.tasks (session, series) WHERE series IS NOT NULL;
 CREATE INDEX tasks_ready
-  ON agentq.tasks (session, of_agent, priority, shares, retry, directory, on_hosts, due_at, seq)
+  ON agentq.tasks (session, of_agent, priority, shares, retry, place, due_at, seq)
   WHERE status = 'queued';
 CREATE INDEX tasks_due ON agentq.tasks (due_at) WHERE status = 'queued';
 CREATE INDEX tasks_retrying ON agentq.tasks (session) WHERE status = 'queued' AND retry = 1;
@@ -149,6 +150,7 @@ CREATE TABLE agentq.task_runs (
   stdout_bytes   bigint,
   stderr_bytes   bigint,
   host           text COLLATE "C" NOT NULL,    -- the name of the machine
+  host_key       text COLLATE "C" NOT NULL DEFAULT '',  -- the key of its place, where the run's files are
   adopted        integer NOT NULL DEFAULT 0,
   posted         integer NOT NULL DEFAULT 1,
   checked        text COLLATE "C",
@@ -260,7 +262,8 @@ CREATE TABLE agentq.messages (
 );
 CREATE INDEX messages_session ON agentq.messages (session, position);
 
--- What runs print: each chunk is zlib, of `size` bytes from `offset` on; what was cut before it is not kept.
+-- What runs print: each chunk is zlib, of `size` bytes from `offset` on. An empty one says how far a stream goes; what
+-- is missing between two was cut. The records of a run that others read are streams of one chunk.
 CREATE TABLE agentq.log_chunks (
   session  text COLLATE "C" NOT NULL,
   seq      bigint NOT NULL,
@@ -268,7 +271,6 @@ CREATE TABLE agentq.log_chunks (
   stream   text COLLATE "C" NOT NULL,
   "offset" bigint NOT NULL,
   size     bigint NOT NULL,
-  cut      bigint NOT NULL DEFAULT 0,          -- how many bytes before this chunk were cut
   bytes    bytea NOT NULL,
   PRIMARY KEY (session, seq, attempt, stream, "offset")
 );

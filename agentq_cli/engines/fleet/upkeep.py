@@ -1,0 +1,72 @@
+"""What the fleet needs to stay in order: little, since the server keeps its tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from agentq_cli.engines.nouns import Leftovers
+from agentq_cli.host.ring import held
+from agentq_cli.model.actions import Actor, SweepAction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.fleet.queue import FleetQueue
+    from agentq_cli.engines.nouns import Fault
+    from agentq_cli.engines.subdoors import FindRun, Step
+    from agentq_cli.model.addresses import RunId
+
+
+class Upkeep:
+    """One pass; a sweep calls `begin`, `asking` and `end`, a supervisor `recall`."""
+
+    def __init__(self, queue: FleetQueue) -> None:
+        self._queue = queue
+
+    def begin(
+        self,
+        find_run: FindRun,
+        *,
+        host: str,
+        session: str | None = None,
+        rebuild: bool = False,
+        config: str | None = None,
+    ) -> Step:
+        queue = self._queue
+        queue.tell("dispatch.set_meta", {"name": "last_sweep_at", "value": queue.now})
+        if not queue.database.rehearsing:
+            for reason, run, task in queue.tend(actor=Actor.SWEEP):
+                yield SweepAction("lost", *_named(run), reason if task is None else f"{task.status} ({reason})")
+        for supervisor in queue.supervisors():
+            if not supervisor.elsewhere and not queue.lives(supervisor.identity):
+                queue.leave(supervisor.identity)
+                yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
+
+    def asking(self) -> list[str]:
+        return self._queue.voice.changed()
+
+    def end(self, session: str | None = None) -> Step:
+        self._queue.voice.record()
+        yield from ()
+
+    def recall(self, find_run: FindRun, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+        yield from ()
+
+    def give_up(self, run: RunId) -> None:
+        """Nothing: there is no file of a session that could not be read."""
+
+    def faults(self) -> Iterator[tuple[str, Fault]]:
+        yield from ()
+
+    def leftovers(self) -> Leftovers:
+        try:
+            names = os.listdir(self._queue.here.bells)
+        except OSError:
+            names = []
+        bells = sum(not held(f"{self._queue.here.bells}/{name}") for name in names)
+        return Leftovers(batches=0, supervisors=0, bells=bells, commits=0)
+
+
+def _named(run: RunId | None) -> tuple[str | None, str | None, str | None]:
+    """Its session, task and run, as an action names them."""
+    return (None, None, None) if run is None else (run.session, str(run.address), str(run))
