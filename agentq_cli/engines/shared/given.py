@@ -57,6 +57,10 @@ class Given(Protocol):
     def lives(self, owner: Identity) -> bool:
         """Whether a supervisor, or another owner of something, is still running."""
 
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
+
     # Transactions
 
     def in_session(
