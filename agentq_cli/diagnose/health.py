@@ -10,7 +10,7 @@ from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.defaults import START_ONE
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.config.configuration import Config
-from agentq_cli.diagnose import trees
+from agentq_cli.diagnose import fleet, trees
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
 from agentq_cli.model.statuses import Status
@@ -62,7 +62,7 @@ def issues(queue: Queue, config: Config) -> Iterator[Issue]:
     yield from _runs(queue, config)
     yield from _series(queue, config)
     yield from _hooks(queue, config)
-    for part, what, help_ in trees.problems(queue, config):
+    for part, what, help_ in (*fleet.problems(queue, config), *trees.problems(queue, config)):
         yield Issue(Severity.WARNING, part, what, help_)
 
 
