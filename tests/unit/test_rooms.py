@@ -34,7 +34,8 @@ ENGINE = tuple(f"agentq_cli.engines.{name}" for name in ENGINES)
 INSIDE = tuple(f"engines/{name}/" for name in ENGINES)
 
 KNOWING = {
-    "engines/door.py",  # opens the one there is
+    "engines/door.py",  # opens one of them
+    "engines/fleet/agents_files.py",  # they are the same files in every engine
     "manual/state_page.py",  # the man page of the files
 }
 """Who imports an engine, or names a file of one."""

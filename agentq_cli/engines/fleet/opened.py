@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from agentq_cli.base.context import contextmanager
@@ -210,8 +211,11 @@ class Opened(Given):
             return batch.store(write, tasks, sessions, max_queued=max_queued)
 
     def after_claim(self, session: str) -> None:
-        # A session has a directory where one of its tasks runs.
-        os.makedirs(self.here.session(session), 0o700, exist_ok=True)
+        """The agent will find the files of its session on this machine."""
+        from agentq_cli.engines.fleet.agents_files import AgentsFiles
+
+        with contextlib.suppress(AgentqError, OSError):  # it is claimed; the start says what cannot be written
+            AgentsFiles(self.here, session).create()
 
     def forget_runs(self, tasks: Sequence[Task]) -> None:
         """Those of this machine; each other host removes its own (`upkeep`)."""

@@ -39,10 +39,6 @@ class Given(Protocol):
     def now(self) -> int:
         """The queue's wall clock."""
 
-    @property
-    def placing(self) -> Placing:
-        """Which host runs what."""
-
     def session_names(self) -> list[str]:
         """The names of all sessions."""
 
@@ -60,6 +56,10 @@ class Given(Protocol):
 
     def lives(self, owner: Identity) -> bool:
         """Whether a supervisor, or another owner of something, is still running."""
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
 
     # Transactions
 
