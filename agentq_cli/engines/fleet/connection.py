@@ -36,6 +36,10 @@ WRITER = 0x61676571
 NOW = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)"
 """The database's clock in milliseconds."""
 
+BY_INDEX = "; ".join(f"SET LOCAL {name} = off" for name in ("enable_seqscan", "enable_bitmapscan", "jit"))
+"""What is asked at one moment walks along indexes. A table that was filled a moment ago has no statistics yet, and the
+planner would read and sort all of it for each row that is wanted."""
+
 DEFAULTS = {
     "connect_timeout": "5",
     "tcp_user_timeout": "5000",
@@ -162,7 +166,7 @@ class Connection:
         if self._writing:
             yield
             return
-        self._send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._send(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {BY_INDEX}")
         self._writing = True
         try:
             yield

@@ -24,10 +24,10 @@ SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h
 FROM heads h JOIN agentq.sessions s ON s.name = h.session
 ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
 
--- The same within some sessions.
+-- The same within some sessions, whose names are given with commas between them.
 -- name: heads_of
 WITH RECURSIVE heads AS (
-    SELECT f.* FROM json_array_elements_text(:sessions) AS w (name) CROSS JOIN LATERAL
+    SELECT f.* FROM unnest(string_to_array(:sessions, ',')) AS w (name) CROSS JOIN LATERAL
     (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = w.name
@@ -43,7 +43,7 @@ WITH RECURSIVE heads AS (
 SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h.shares, s.last_start_at, h.directory,
        h.needs, CASE WHEN s.host_key IS NOT NULL
                      THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
-FROM heads h JOIN agentq.sessions s ON s.name = h.session
+FROM heads h CROSS JOIN LATERAL (SELECT * FROM agentq.sessions WHERE name = h.session LIMIT 1) s
 ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
