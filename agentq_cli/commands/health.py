@@ -39,7 +39,7 @@ def health(given: Given, at: Context) -> Result:
 
 def _found(at: Context) -> Iterator[Issue]:
     part, put_back, page = (
-        ("state dir", PUT_BACK, "agentq") if url is None else ("database", UP_TO_DATE, "agentq-fleet")
+        ("state dir", PUT_BACK, "agentq") if at.url is None else ("database", UP_TO_DATE, "agentq-fleet")
     )
     try:
         queue = at.open_queue()

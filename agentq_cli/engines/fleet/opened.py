@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.transaction import SessionWrite
+    from agentq_cli.engines.shared.given import Given
     from agentq_cli.engines.transaction import Snapshots, Values
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.tasks import NewTask, Task
+else:
+    Given = object
 
 
-class Opened:
+class Opened(Given):
     """A context manager; use one per thread, and none across a fork."""
 
     own: dict[str, Any]
@@ -131,9 +134,6 @@ class Opened:
 
     def ring(self) -> None:
         """Nothing: the commit itself wakes whoever waits."""
-
-    def session_names(self) -> list[str]:
-        return [name for (name,) in self.reading.ask("read.session_names")]
 
     def known(self, session: str) -> None:
         below(session)
