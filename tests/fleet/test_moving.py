@@ -19,7 +19,8 @@ LEASE_MS = 1_000
 
 AGENT = """
 exec >> "$LOG"
-echo "run $AGENTQ_RUN on $(basename "$(dirname "$(dirname "$AGENTQ_STATE_DIR")")") $1 word=$WORD before=$AGENTQ_PREVIOUS_RUN"
+host=${AGENTQ_STATE_DIR%/fleet/*}
+echo "run $AGENTQ_RUN on ${host##*/} $1 word=$WORD before=$AGENTQ_PREVIOUS_RUN"
 cat
 echo
 """
