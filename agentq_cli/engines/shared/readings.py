@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 class Readings(Attendance, Pauses):
     """Every verb that is the same in every engine."""
 
+    def session_names(self) -> list[str]:
+        return [name for (name,) in self.reading.ask("read.session_names")]
+
     def sessions(self) -> Iterator[SessionInfo]:
         trouble: list[AgentqError] = []
         after = ""

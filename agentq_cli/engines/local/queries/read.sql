@@ -56,6 +56,9 @@ ORDER BY id DESC LIMIT :limit
 -- name: sessions
 SELECT name, paused_at IS NOT NULL, paused_reason, NULL FROM sessions WHERE name > :after ORDER BY name LIMIT :limit
 
+-- name: session_names
+SELECT name FROM sessions ORDER BY name
+
 -- name: session_counts
 SELECT CASE WHEN status = 'queued' AND due_at > :now THEN iif(retry, 'retrying', 'scheduled') ELSE status END AS shown,
        count(*)
