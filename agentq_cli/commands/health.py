@@ -38,9 +38,8 @@ def health(given: Given, at: Context) -> Result:
 
 
 def _found(at: Context) -> Iterator[Issue]:
-    part, put_back, page = (
-        ("state dir", PUT_BACK, "agentq") if url is None else ("database", UP_TO_DATE, "agentq-fleet")
-    )
+    of_files, of_fleet = ("state dir", PUT_BACK, "agentq"), ("database", UP_TO_DATE, "agentq-fleet")
+    part, put_back, page = of_files if at.url is None else of_fleet
     try:
         queue = at.open_queue()
         yield from issues(queue, at.config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 
+from agentq_cli.agents import profile
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.nouns import Renewal
@@ -53,7 +54,10 @@ class Lease:
         """Write the row."""
         duty = self._duty
         duty.told = duty.queue.jobs()
-        row = Supervisor(duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms())
+        agents = profile.available(duty.config, duty.environ.get("PATH")) if duty.config.url is not None else ()
+        row = Supervisor(
+            duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms(), agents=agents
+        )
         self._last = duty.queue.join(row)
         self.joined = True
 

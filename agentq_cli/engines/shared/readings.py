@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.engines.shared import read
 from agentq_cli.engines.shared.runs import Attendance
@@ -30,8 +31,8 @@ class Readings(Attendance, Pauses):
         trouble: list[AgentqError] = []
         after = ""
         while found := self.reading.ask("read.sessions", {"after": after, "limit": read.PAGE}):
-            for name, paused, reason in found:
-                yield self._session(name, bool(paused), reason, trouble)
+            for name, paused, reason, host in found:
+                yield replace(self._session(name, bool(paused), reason, trouble), host=host)
             after = found[-1][0]
         if trouble:
             raise trouble[0]

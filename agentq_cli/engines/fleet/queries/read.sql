@@ -61,7 +61,7 @@ WHERE session = :session AND seq = :seq AND id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: sessions
-SELECT name, paused_at IS NOT NULL, paused_reason FROM agentq.sessions
+SELECT name, paused_at IS NOT NULL, paused_reason, host FROM agentq.sessions
 WHERE name > :after ORDER BY name LIMIT :limit
 
 -- name: session_counts

@@ -54,7 +54,7 @@ WHERE session = :session AND seq = :seq AND id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: sessions
-SELECT name, paused_at IS NOT NULL, paused_reason FROM sessions WHERE name > :after ORDER BY name LIMIT :limit
+SELECT name, paused_at IS NOT NULL, paused_reason, NULL AS host FROM sessions WHERE name > :after ORDER BY name LIMIT :limit
 
 -- name: session_counts
 SELECT CASE WHEN status = 'queued' AND due_at > :now THEN iif(retry, 'retrying', 'scheduled') ELSE status END AS shown,
