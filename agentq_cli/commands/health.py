@@ -38,8 +38,9 @@ def health(given: Given, at: Context) -> Result:
 
 
 def _found(at: Context) -> Iterator[Issue]:
-    of_files, of_fleet = ("state dir", PUT_BACK, "agentq"), ("database", UP_TO_DATE, "agentq-fleet")
-    part, put_back, page = of_files if at.url is None else of_fleet
+    part, put_back, page = (
+        ("state dir", PUT_BACK, "agentq") if at.url is None else ("database", UP_TO_DATE, "agentq-fleet")
+    )
     try:
         queue = at.open_queue()
         yield from issues(queue, at.config)

@@ -150,6 +150,8 @@ def _left_behind(queue: Queue) -> Iterator[Issue]:
 
 def _runs(queue: Queue, config: Config) -> Iterator[Issue]:
     for worker in queue.workers():
+        if worker.elsewhere:
+            continue
         late = overdue.of(queue, config, worker)
         if late is not None:
             help_ = "end those processes as that user or as root; until then its slot and its session are in use"
