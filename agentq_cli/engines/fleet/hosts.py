@@ -26,7 +26,7 @@ from agentq_cli.policy.observation import Beat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -61,6 +61,7 @@ class Hosts(Presence):
         def in_queue(self, *, actor: Actor = Actor.USER) -> AbstractContextManager[Writing]: ...
 
     def __init__(self) -> None:
+        self._agents: tuple[str, ...] = ()
         self._observer = Observer()
         self._wait = timelines.SETTLED
         self._timeline = ""
@@ -68,11 +69,14 @@ class Hosts(Presence):
 
     # Going on duty
 
+    def bring(self, settings: FleetSettings, agents: Sequence[str]) -> None:
+        self.settings, self._agents = settings, tuple(agents)
+
     def join(self, supervisor: Supervisor) -> Renewal:
         while True:
             row = self._identified()
             asked = self._asked(None if row is None else row.id, self.boottime())
-            values = self._described(asked.lease_ms) | {"jobs": supervisor.jobs}
+            values = self._described(asked.lease_ms) | {"jobs": supervisor.jobs, "agents": dumps(supervisor.agents)}
             with self.in_queue(actor=Actor.SUPERVISOR) as write:
                 values["at"] = write.now
                 if row is None:
@@ -122,7 +126,7 @@ class Hosts(Presence):
             "boot_id": procfs.boot_id(),
             "version": __version__,
             "lease_ms": lease_ms,
-            "agents": "[]",
+            "agents": dumps(self._agents),
             "labels": dumps(self.settings.labels),
         }
 
@@ -147,7 +151,7 @@ class Hosts(Presence):
         """Renew the host, and look at the others."""
         host = self.own["host_id"]
         asked = self._asked(host, asked_at)
-        last = self.database.written("hosts.renew", self.own | {"lease_ms": asked.lease_ms})
+        last = self.database.written("hosts.renew", self.own | self._described(asked.lease_ms))
         ((beat, now, runs, beats),) = self.database.send(b";".join([*before, last]))
         self.database.told(now, asked_at)
         answered = self.boottime()
