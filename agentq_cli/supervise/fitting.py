@@ -33,7 +33,7 @@ class Fitting:
 
     def __init__(self, duty: Duty) -> None:
         self._duty = duty
-        self._looked: dict[tuple[str, str], str | None] = {}
+        self._looked: dict[tuple[str, str], tuple[Needs, str | None]] = {}
         self._expected: dict[str, bool] = {}
         self._ran: dict[Address, Bound | None] = {}
         self._unfit: set[tuple[str, str]] = set()
@@ -51,7 +51,7 @@ class Fitting:
         """Whether what a head needs is here."""
         if head.needs is None:
             return True
-        why = self._obstacle(head, placement.read(head.needs))
+        why = self._obstacle(head)
         self._note(Address(head.session, head.seq), why)
         if why is not None:
             self._unfit.add((head.session, head.agent))
@@ -84,15 +84,17 @@ class Fitting:
         if why != noted or (why is not None and monotonic_ms() - at >= placement.NOTED_MS):
             self._to_note[address] = why
 
-    def _obstacle(self, head: Head, needs: Needs) -> str | None:
-        bound = placement.bound(head.bound)
-        ties = list(self._ties(head, needs, bound))
-        if ties:
-            return placement.obstacle(head.agent, needs, self._host(head, needs), ties)
+    def _obstacle(self, head: Head) -> str | None:
         key = (head.agent, head.needs or "")
-        if key not in self._looked:
-            self._looked[key] = placement.obstacle(head.agent, needs, self._host(head, needs))
-        return self._looked[key]
+        found = self._looked.get(key)
+        if found is None:
+            needs = placement.read(key[1])
+            found = self._looked[key] = (needs, placement.obstacle(head.agent, needs, self._host(head, needs)))
+        needs, why = found
+        if head.bound is None and not needs.may_be_tied:
+            return why
+        ties = list(self._ties(head, needs, placement.bound(head.bound)))
+        return placement.obstacle(head.agent, needs, self._host(head, needs), ties) if ties else why
 
     def _ties(self, head: Head, needs: Needs, bound: Bound | None) -> Iterator[Tie]:
         """What keeps it on another host."""

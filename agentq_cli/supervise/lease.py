@@ -55,7 +55,10 @@ class Lease:
         duty = self._duty
         self.bring()
         duty.told = duty.queue.jobs()
-        row = Supervisor(duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms())
+        agents = profile.available(duty.config, duty.environ.get("PATH")) if duty.config.url is not None else ()
+        row = Supervisor(
+            duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms(), agents=agents
+        )
         self._last = duty.queue.join(row)
         self.joined = True
 
