@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
+
+import pytest
+from _pytest.mark import ParameterSet
 
 Case = TypeVar("Case")
 
@@ -28,3 +31,11 @@ def some(cases: Sequence[Case], count: int, name: str) -> list[Case]:
     """So many of the cases, as they stand in order; WIDE times as many, and all where that is no fewer."""
     chosen = chance(name).sample(range(len(cases)), min(len(cases), count * WIDE))
     return [cases[number] for number in sorted(chosen)]
+
+
+def in_gate(cases: Iterable[Case], *chosen: Case) -> list[ParameterSet]:
+    """Parameters of a test: these are in the gate, the others of the same claim in the slow tier with them."""
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=() if case in chosen else pytest.mark.slow)
+        for case in cases
+    ]

@@ -58,6 +58,7 @@ def waits(aq: Driven, address: str) -> dict[str, Any]:
     return shown
 
 
+@pytest.mark.slow
 def test_ten_supervisors_never_start_two_editors_in_one_directory(editors: Driven) -> None:
     lines = [
         {"agent": "editor", "session": f"s{number % 5}", "cwd": str(editors.home / directory), "prompt": ALONE}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from driven import Driven, held
+from sampling import in_gate
 
 from agentq_cli.model.fleet import machine_name
 from agentq_cli.options.table import EVERYWHERE, rows
@@ -131,8 +132,12 @@ def world(aq: Driven) -> Driven:
     return aq
 
 
-@pytest.mark.parametrize("kind", ["prompt", "exec"])
-@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "running"),
+    in_gate(
+        [(kind, running) for kind in ("prompt", "exec") for running in (False, True)], ("prompt", True), ("exec", False)
+    ),
+)
 def test_every_option_reaches_the_next_run_and_changes_nothing_else(world: Driven, kind: str, running: bool) -> None:
     aq = world
     work = ("-a", "mine", "words") if kind == "prompt" else ("--exec", "--", *held("one"))

@@ -73,6 +73,7 @@ def test_a_supervisor_comes_through_all_of_it(aq: Driven, lines: list[dict[str, 
     check(aq)
 
 
+@pytest.mark.slow
 def test_a_sweep_comes_through_all_of_it(aq: Driven, lines: list[dict[str, object]]) -> None:
     """The supervisor is killed while they run, and only sweeps come after it."""
     (aq.home / "secret").write_text(SECRET)

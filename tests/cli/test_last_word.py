@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from driven import Driven, alive, until
+from sampling import in_gate
 
 ID = "11111111-1111-4111-8111-111111111111"
 CLAUDE = ({"type": "system", "subtype": "init", "session_id": ID}, {"type": "assistant", "message": {"content": []}})
@@ -80,7 +81,7 @@ def told(aq: Driven) -> tuple[Any, ...]:
     return run["status"], run["failure_class"], run["result"]
 
 
-@pytest.mark.parametrize("reader", SAYS)
+@pytest.mark.parametrize("reader", in_gate(SAYS, "claude", "events"))
 def test_without_any_limit_it_is_ended_and_what_it_said_holds(aq: Driven, reader: str) -> None:
     agent(aq, reader, *SAYS[reader], linger="300ms")
     address = submit(aq)
@@ -191,7 +192,7 @@ def test_a_cancel_stays_a_cancel(aq: Driven) -> None:
     assert aq.task(address)["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("end", ["", "\r", "\x1b[0m", "\x1b]0;done\x07"])
+@pytest.mark.parametrize("end", in_gate(["", "\r", "\x1b[0m", "\x1b]0;done\x07"], "", "\x1b]0;done\x07"))
 @pytest.mark.parametrize("said", [DONE, LIMIT])
 def test_its_last_line_need_not_be_ended(aq: Driven, said: dict[str, Any], end: str) -> None:
     agent(aq, "claude", *CLAUDE, said, linger="300ms", end=end)

@@ -142,6 +142,7 @@ def test_without_a_terminal_it_says_what_there_is_instead(aq: Driven, env: dict[
     assert "\x1b" not in said
 
 
+@pytest.mark.slow
 def test_a_plain_locale_gets_ascii(aq: Driven) -> None:
     aq.exec("echo", "a long text that does not fit " * 9)
     aq.drain()
@@ -170,6 +171,7 @@ def test_keys_that_come_at_once_are_no_commands_of_the_screen_before(aq: Driven)
     assert [event["event"] for event in aq.items("events")] == ["submit"]
 
 
+@pytest.mark.slow
 def test_what_agents_print_commands_no_terminal(aq: Driven) -> None:
     evil = "\x1b]0;title\x07\x1b[2J\x9b31m\u202eover\rwritten"
     argv = [*held("a")]

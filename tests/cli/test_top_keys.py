@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from driven import DEADLINE, Driven, alive, held, until
 from rich.cells import cell_len
+from sampling import in_gate
 from tree_work import TreeWork
 
 from agentq_cli.base.clock import Clock
@@ -108,7 +109,9 @@ def quiet(aq: Driven) -> None:
     aq("schedule", "-s", "nightly", "--every", "1h", "--start", "2999-01-01T00:00:00Z", "--exec", "--", "backup")
 
 
-@pytest.mark.parametrize("size", [(40, 24), (80, 24), (200, 40), (20, 8)])
+@pytest.mark.parametrize(
+    "size", [(80, 24), (20, 8), *(pytest.param(size, marks=pytest.mark.slow) for size in ((40, 24), (200, 40)))]
+)
 def test_it_shows_what_fits(aq: Driven, size: tuple[int, int]) -> None:
     quiet(aq)
 
@@ -159,6 +162,7 @@ def test_a_task_opens_in_tabs(aq: Driven) -> None:
     watch(aq, do, code=0)
 
 
+@pytest.mark.slow
 def test_the_attempts_are_chosen_among(aq: Driven) -> None:
     aq.exec("sh", "-c", "echo $AGENTQ_ATTEMPT of many; exit 1", given=["--retries", "1", "--backoff", "1ms"])
     aq.drain(code=1)
@@ -222,6 +226,7 @@ def test_a_click_asks_and_a_click_elsewhere_answers(aq: Driven) -> None:
     watch(aq, do)
 
 
+@pytest.mark.slow
 def test_a_click_chooses_and_another_opens(aq: Driven) -> None:
     quiet(aq)
 
@@ -389,7 +394,7 @@ def test_it_sees_a_state_dir_that_comes_into_being_and_makes_none(aq: Driven) ->
     watch(aq, do)
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("width", in_gate([40, 80, 200], 80))
 def test_what_agents_print_is_text(aq: Driven, width: int) -> None:
     argv = held("a")
     argv[2] = "printf '%s\\n' \"$EVIL\"; printf '%s\\n' \"$EVIL\" >&2;" + argv[2]
@@ -442,6 +447,7 @@ def test_an_answer_is_markdown_and_never_markup(aq: Driven) -> None:
     watch(aq, do)
 
 
+@pytest.mark.slow
 def test_of_much_output_only_the_end_is_kept(aq: Driven) -> None:
     aq.exec("sh", "-c", "seq 1 400000")
     aq.drain()
@@ -502,6 +508,7 @@ def test_what_a_run_costs_so_far_and_what_its_agent_does(aq: Driven) -> None:
     watch(aq, do)
 
 
+@pytest.mark.slow
 def test_a_run_that_said_nothing_of_its_cost_shows_a_question_mark(aq: Driven) -> None:
     config = aq.home / "config.toml"
     config.write_text('[agents.silent]\nargv = ["true"]\nprompt = "stdin"\nreader = "none"\n')

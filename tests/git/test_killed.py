@@ -20,7 +20,7 @@ from agentq_cli.git.landing import Landed, land
 from agentq_cli.git.merge import MERGE, SQUASH
 from agentq_cli.git.snapshot import take_snapshot
 
-FEW, ALL = 7, 1000
+FEW, ALL = 3, 1000
 """At how many of its calls something is killed: in the gate others every day, in the slow tier at all of them."""
 REF = "refs/agentq/docs/1.1"
 

@@ -226,7 +226,7 @@ def test_memory_and_load_are_looked_at_again_soon_and_stagger_when_it_ends(queue
     here = SUPERVISOR._replace(boot_id=process.boot_id())
     start(queue, submit(queue, command())[0], supervisor=here, monotonic=began)
     asked.ask(limits(stagger_ms=60_000))
-    assert asked.again_at == pytest.approx(began + 60_000, abs=5)
+    assert began + 60_000 - 5 <= (asked.again_at or 0) <= monotonic_ms() + 60_000
     machine.available = 0
     asked.ask(limits(stagger_ms=60_000))
     assert began + gates.MEASURE_MS <= (asked.again_at or 0) <= monotonic_ms() + gates.MEASURE_MS
