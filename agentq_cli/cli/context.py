@@ -56,6 +56,7 @@ class Context:
     umask: int = 0o022
     resources: Resources = field(default_factory=Resources)
     _loaded: list[Config] = field(default_factory=list)
+    _fleets: dict[bool, Queue] = field(default_factory=dict)
 
     @property
     def config(self) -> Config:
@@ -87,12 +88,19 @@ class Context:
         return self.config.fleet
 
     def may_have_trees(self) -> bool:
-        """Whether the directory of the trees is there: it is made with the first task that wants a tree."""
+        """Whether the directory of the trees is there: it is made with the first task that wants a tree. Of a fleet
+        nobody knows."""
+        if self.url is not None:
+            return True
         from os.path import isdir
 
         from agentq_cli.trees.place import trees_directory
 
         return isdir(trees_directory(self.config, self.state_dir))
+
+    def place(self) -> str:
+        """The directory of what belongs to this machine: the state dir, or the part of it that is the fleet's."""
+        return self.state_dir if self.url is None else self.open_queue().here.path
 
     def now_ms(self) -> int:
         """The time of this process's clock."""
@@ -113,6 +121,9 @@ class Context:
         from agentq_cli.engines.door import open_queue
 
         url = self.url
+        for made in (create, True):  # one connection is enough
+            if made in self._fleets:
+                return self._fleets[made]
         queue = open_queue(
             self.state_dir,
             self.clock,
@@ -123,6 +134,8 @@ class Context:
             settings=None if url is None else self.fleet,
         )
         self.resources.callback(queue.close)
+        if url is not None:
+            self._fleets[create] = queue
         return queue
 
     def admission(self, *, dry: bool = False) -> Admit:
@@ -135,7 +148,7 @@ class Context:
                 from agentq_cli.show import notices
                 from agentq_cli.trees.admission import Admission
 
-                here = self.environ, self.config, self.state_dir, self.open_queue
+                here = self.environ, self.config, self.place(), self.open_queue
                 made.append(Admission(*here, dry=dry, say=notices.note))
             return made[0](asked)
 

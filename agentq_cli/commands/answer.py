@@ -37,7 +37,8 @@ def lines(queue: Queue, config: Config, run: Run) -> Iterator[tuple[str, str] | 
     if run.conversation:
         yield "Conversation", run.conversation
         if by_hand := _by_hand(config, run.agent, run.conversation):
-            yield "Go on", f"cd {shell_word(run.cwd)} && {by_hand}"
+            where = "" if config.url is None or run.host == config.fleet.host else f"on host '{run.host}': "
+            yield "Go on", f"{where}cd {shell_word(run.cwd)} && {by_hand}"
 
 
 def _said(queue: Queue, config: Config, run: Run) -> Said:

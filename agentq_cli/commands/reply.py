@@ -43,7 +43,7 @@ def reply(given: Given, at: Context) -> Result:
             raise WrongState(f"task '{address}': agent '{agent}' cannot continue a conversation")
     task = queue.reply(address, text(said, "TEXT"))
     targets.settle_dependents(queue)
-    nobody_there.check(at, queue, [task.session])
+    nobody_there.check(at, queue, [task])
     why = Why(queue, at.config)
     document = documents.task(task, now=queue.now, waiting_for=why.exactly(task), host=why.host(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

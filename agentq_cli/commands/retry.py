@@ -64,7 +64,7 @@ def retry(given: Given, at: Context) -> Result:
         now = queue.now
         return targets.results(found, lambda _, task: f"{task.address} is {task.shown_status(now)}", now)
     tasks = [done(task) for _, task in found]
-    nobody_there.check(at, queue, {task.session for task in tasks})
+    nobody_there.check(at, queue, tasks)
     why = Why(queue, at.config)
     # A document has all of a task, which takes as long as its retry; a line has its address.
     items = (

@@ -180,7 +180,7 @@ def _tree_of(here: Context, task: NewTask) -> dict[str, str | None]:
     agent = task.work.agent
     asks = None if agent is None else profiles.profile(here.config, agent).question
     of_launch = {name: getattr(launch, name) for name in ("setup", "teardown", "land", "land_as", "push")}
-    return planned(here.config, here.state_dir, task)._asdict() | of_launch | {"asks": asks}
+    return planned(here.config, here.place(), task)._asdict() | of_launch | {"asks": asks}
 
 
 def _shown(value: object) -> str:
@@ -234,7 +234,7 @@ def put(here: Context, tasks: Sequence[NewTask], *, attended: bool = False) -> t
     if not attended:
         from agentq_cli.commands import nobody_there
 
-        nobody_there.check(here, queue, sorted({address.session for address, _ in stored}))
+        nobody_there.check(here, queue, tasks)
     return queue, stored
 
 
@@ -248,7 +248,7 @@ def _keep_place(here: Context, tasks: Sequence[NewTask]) -> None:
         from agentq_cli.trees.place import trees_directory
 
         with contextlib.suppress(OSError):  # the run says what is wrong there
-            os.makedirs(trees_directory(here.config, here.state_dir), mode=0o700, exist_ok=True)
+            os.makedirs(trees_directory(here.config, here.place()), mode=0o700, exist_ok=True)
 
 
 def _say_known(tasks: Sequence[NewTask], stored: Sequence[tuple[Address, bool]]) -> None:

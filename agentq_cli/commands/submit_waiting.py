@@ -21,14 +21,16 @@ MOST_NAMED = 5
 
 
 def wait(here: Context, queue: Queue, addresses: Sequence[Address], *, no_wake: bool) -> Result:
-    """The result of --wait: the addresses at once, or with --json the tasks at the end."""
+    """The result of --wait: the addresses at once, or with --json the tasks at the end. It makes no machine a host of a
+    fleet."""
+    wake_up = not no_wake and here.url is None
     ended: dict[Address, Task] = {}
     still_open: dict[Address, Task] = {}
     why = reasons.Reasons(queue, here.config)
 
     def items() -> Iterator[documents.Item]:
         with _told_of_ctrl_c(addresses):
-            for _ in awaiting.until_ended(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+            for _ in awaiting.until_ended(queue, addresses, ended, reasons=why, wake_up=wake_up):
                 pass
         found = (ended[address] for address in addresses)
         yield from (documents.task(task, now=queue.now, waiting_for=None) for task in found)
@@ -36,7 +38,7 @@ def wait(here: Context, queue: Queue, addresses: Sequence[Address], *, no_wake: 
     def checks() -> Iterator[documents.Item | None]:
         yield from ({"id": str(address)} for address in addresses)
         with _told_of_ctrl_c(addresses):
-            for found in awaiting.until_ended(queue, addresses, ended, reasons=why, wake_up=not no_wake):
+            for found in awaiting.until_ended(queue, addresses, ended, reasons=why, wake_up=wake_up):
                 still_open.clear()
                 still_open.update(found)
                 yield None
@@ -53,6 +55,7 @@ def wait(here: Context, queue: Queue, addresses: Sequence[Address], *, no_wake: 
 
 def follow(here: Context, queue: Queue, address: Address, new: bool, *, no_wake: bool) -> Result:
     """The result of --follow: the address, then what its runs say and do."""
+    wake_up = not no_wake and here.url is None
     why = reasons.Reasons(queue, here.config)
     ended: list[Task] = []
 
@@ -63,7 +66,7 @@ def follow(here: Context, queue: Queue, address: Address, new: bool, *, no_wake:
                 queue,
                 address,
                 new=new,
-                wake_up=not no_wake,
+                wake_up=wake_up,
                 reasons=why,
                 read=lambda run: reading.reading(queue, lambda: here.config, run, width),
             )

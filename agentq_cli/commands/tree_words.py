@@ -48,7 +48,7 @@ def _path(at: Context, task: Task) -> str | None:
         return None
     from agentq_cli.trees.asking import tree_of_task
 
-    return tree_of_task(at.config, os.path.realpath(at.state_dir), task)
+    return tree_of_task(at.config, os.path.realpath(at.place()), task)
 
 
 def _record(at: Context, task: Task) -> TreeRecord | None:

@@ -50,6 +50,8 @@ def trees(given: Given, at: Context) -> Result:
     place = trees_directory(at.config, queue.here.path)
     if session is not None and all(each.session != session for each in register.records(place)):
         queue.known(session)  # Of one that was pruned there may be trees.
+    if at.url is not None:
+        notices.note(f"the trees on this host, '{at.fleet.host}'; another host lists its own")
     found = listing.listed(queue, place, at.environ, at.config.caches, session=session)
     return Items("trees", _items(found), COLUMNS, empty="no trees; --worktree gives a task one")
 

@@ -25,7 +25,7 @@ def trigger(given: Given, at: Context) -> Result:
     """
     queue = at.open_queue()
     task = queue.trigger(targets.address(given["id"]))
-    nobody_there.check(at, queue, [task.session])
+    nobody_there.check(at, queue, [task])
     why = Why(queue, at.config)
     document = documents.task(task, now=queue.now, waiting_for=why.exactly(task), host=why.host(task))
     return Items("tasks", [document], line=lambda item: str(item["id"]))

@@ -223,6 +223,9 @@ class Bell(Protocol):
     def wait(self, seconds: float) -> bool:
         """Wait for a ring, for at most this many seconds; returns whether there was one. The bell is emptied."""
 
+    def tried(self) -> str | None:
+        """Wait until it is known whether rings arrive; why they do not, None if they do."""
+
     def close(self) -> None:
         """Remove the bell."""
 

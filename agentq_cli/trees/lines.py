@@ -32,7 +32,29 @@ class Line:
 
 def line_of(queue: Queue, trees: str, target: Address | str) -> Line:
     """The line of work that a task or a session with this name belongs to. Raises NotFound, WrongState if there is no
-    tree, BadRecord, OSError."""
+    tree here, BadRecord, OSError."""
+    try:
+        return _line_of(queue, trees, target)
+    except (NotFound, WrongState):
+        host = _elsewhere(queue, target)
+        if host is None:
+            raise
+        what = f"session '{target}'" if isinstance(target, str) else f"task '{target}'"
+        raise WrongState(f"{what}: it ran on host '{host}', so its tree is there and not here") from None
+
+
+def _elsewhere(queue: Queue, target: Address | str) -> str | None:
+    """The host of the last run of a task or a session, if that is another one than this."""
+    try:
+        runs = queue.runs(session=target, limit=1) if isinstance(target, str) else queue.runs(address=target, limit=1)
+        last = next(runs, None)
+        bound = None if last is None else queue.placing.ran_on(last.id.address)
+    except NotFound:
+        return None
+    return bound.name if bound is not None and not bound.here else None
+
+
+def _line_of(queue: Queue, trees: str, target: Address | str) -> Line:
     if isinstance(target, str):
         return _of_session(queue, trees, target)
     try:

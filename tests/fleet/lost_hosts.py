@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,6 @@ from agentq_process import Agentq
 from postgres import Cluster
 
 from agentq_cli.base import procfs
-from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.identity import Identity
 from agentq_cli.engines.fleet import init
 from agentq_cli.host import lease_file, process, tree
@@ -98,8 +97,8 @@ class Machine:
         """Put a supervisor on duty."""
         before = self.lease()
         command = [*self.inside, *self.agentq.command("run", "-j", "4")]
-        self.log = open(self.fleet.directory / f"log-{self.name}", "ab")
-        self.supervisor = self.agentq.start_as(command, stdout=self.log, stderr=self.log)
+        with open(self.fleet.directory / f"log-{self.name}", "ab") as log:
+            self.supervisor = self.agentq.start_as(command, stdout=log, stderr=log)
         until(lambda: (now := self.lease()) is not None and now != before, f"{self.name} is on duty")
 
     def lease(self) -> Lease | None:
@@ -123,6 +122,11 @@ class Machine:
             name = names.get(procfs.name_of(each.pid) or "", "other")
             found["supervisor" if self.supervisor and each.pid == self.supervisor.pid else name].add(each)
         return found
+
+    def lives(self, *kinds: str) -> bool:
+        """Whether anything of these kinds lives."""
+        found = self.processes()
+        return any(found[kind] for kind in kinds)
 
     def send(self, number: int, *kinds: str) -> None:
         """Send a signal to everything of these kinds, in this order; without any to everything."""
@@ -232,14 +236,3 @@ def taken_in_time(lost: Machine, lease: Lease, lines: list[Line]) -> None:
     assert dead_at <= leases.kernel_at(lease.deadline, lease.lease_ms) + BUSY_MS
     assert dead_at + lease.lease_ms // 10 <= again_at
     assert renewed_at + lease.lease_ms <= again_at <= renewed_at + lease.lease_ms * 5 // 4 + BUSY_MS
-
-
-def now() -> int:
-    """Milliseconds since boot."""
-    return monotonic_ms()
-
-
-def all_gone(machine: Machine, *kinds: str) -> Iterator[Identity]:
-    """What of these kinds still lives there."""
-    found = machine.processes()
-    return (each for kind in kinds for each in found[kind])

@@ -146,6 +146,14 @@ class Bell:
         rung, self._rung = self._rung, False
         return rung
 
+    def tried(self) -> str | None:
+        """Wait until the first ring has come back, or would have by now; why it did not, None if it did."""
+        descriptor = self.fileno()
+        while self._echo_by is not None and self.slow is None:
+            select.select([descriptor], [], [], LOOK_MS / 1000)
+            self.rung()
+        return self.slow
+
     def close(self) -> None:
         """Remove it."""
         for each in (self._listening, self._poll, self._timer, self._own):

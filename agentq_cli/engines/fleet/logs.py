@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.fleet import FleetSettings
 
-FIRST_MS = 1_000
+FIRST_MS = 250
 """Whoever still reads a run this long after the first look follows it."""
 
 MARK_MS = 10_000

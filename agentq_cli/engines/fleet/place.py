@@ -17,7 +17,7 @@ def find(state_dir: str, fleet: str, *, allow_network_fs: bool) -> Place:
     name = fleet.replace("-", "")[:16]
     if not path.endswith(f"/{PARENT}/{name}"):
         path = os.path.join(path, PARENT, name)
-    return Place(path, allow_network_fs)
+    return Place(path, allow_network_fs, leased=True)
 
 
 def create(place: Place) -> str:

@@ -35,6 +35,16 @@ class Placing:
         database = self._queue.database
         database.change(b";".join(database.written(f"placing.{name}", values) for name in ("note", "forget")))
 
+    def forget_environments(self) -> None:
+        """Remove the environments captured here to which no task refers any more."""
+        from agentq_cli.host import environments
+
+        def referred(numbers: Sequence[int]) -> set[int]:
+            found = self._queue.reading.ask("placing.environments", {"numbers": dumps(numbers)})
+            return {int(number) for (number,) in found}
+
+        environments.forget(self._queue.here, referred)
+
     def passed_over(self, session: str) -> list[PassedOver]:
         """What the hosts on duty cannot run of a session, as far as they noted it lately."""
         values = {"session": session, "since": self._queue.now - COUNTS_MS}

@@ -47,6 +47,8 @@ class Upkeep:
 
     def end(self, session: str | None = None) -> Step:
         self._queue.voice.record()
+        if not self._queue.database.rehearsing:
+            self._queue.placing.forget_environments()
         yield from ()
 
     def recall(self, find_run: FindRun, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:

@@ -142,6 +142,24 @@ class LocalQueue(Opened, Readings):
     def why_unposted(self, run: RunId | str) -> str | None:
         return self._unposted.pop(str(run), None)
 
+    # What waits for tasks of other sessions is settled in a commit of its own session
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        from agentq_cli.engines.steps import dependencies
+
+        with self.in_session(session, actor=actor, background=True) as write:
+            noted = [seq for (seq,) in write.ask("dependencies.unsettled", {"session": session})]
+            settled = [dependencies.settle(write, seq) for seq in noted]
+            for seq in noted:
+                write.tell("dependencies.settled", {"session": session, "seq": seq})
+        changed = [task for task in settled if task is not None]
+        if changed:
+            self.ring()
+        return changed
+
+    def unsettled_sessions(self) -> list[str]:
+        return [session for (session,) in self.reading.ask("dependencies.unsettled_sessions")]
+
     # Supervisors
 
     def join(self, supervisor: Supervisor) -> Renewal:

@@ -30,6 +30,7 @@ JOIN agentq.tasks t ON t.session = u.session AND t.seq = u.seq
 WHERE u.session = :session AND u.at > :since AND h.left_at IS NULL AND t.status = 'queued'
 ORDER BY u.seq, h.name
 
--- The captured environments to which tasks refer.
+-- To which of some captured environments tasks refer.
 -- name: environments
-SELECT DISTINCT environment FROM agentq.tasks WHERE environment IS NOT NULL
+SELECT DISTINCT environment FROM agentq.tasks
+WHERE environment IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:numbers AS json)))
