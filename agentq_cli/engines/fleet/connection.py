@@ -117,9 +117,9 @@ class Connection:
         fresh = self._connected()
         try:
             self._execute(message)
-        except Busy:
-            # A connection that nobody used for a while may be gone; in a transaction nothing can be sent again.
-            if fresh or self._writing or self._connection is not None:
+        except errors.Gone:
+            # A connection that nobody used for a while may be; in a transaction nothing can be sent again.
+            if fresh or self._writing:
                 raise
             self._connected()
             self._execute(message)
@@ -131,9 +131,11 @@ class Connection:
             self.close()
             raise Busy(errors.at(self.url, "the database does not answer; try again")) from None
         except driver.Error as error:
+            told = errors.translate(error, self.url)
             if self._connection.closed:
                 self.close()
-            raise errors.translate(error, self.url) from error
+                told = errors.Gone(told.message)
+            raise told from error
         except BaseException:
             self.close()  # its answer would be taken for that of the next message
             raise

@@ -8,7 +8,7 @@ alone. That takes a quarter of the time, which is as much as the rest of a submi
 
 from __future__ import annotations
 
-import _datetime
+import _datetime  # type: ignore[import-not-found]
 import select
 import sys
 from importlib.machinery import PathFinder
