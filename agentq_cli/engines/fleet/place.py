@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 
 from agentq_cli.base.errors import Refused
 from agentq_cli.host.place import Place
@@ -15,7 +14,7 @@ def find(state_dir: str, fleet: str, *, allow_network_fs: bool) -> Place:
     """The place in a state dir. `fleet` is the UUID of the schema. An agent's own agentq is given the place itself in
     AGENTQ_STATE_DIR, which marks its processes."""
     path = os.path.realpath(state_dir)
-    name = uuid.UUID(fleet).hex[:16]
+    name = fleet.replace("-", "")[:16]
     if not path.endswith(f"/{PARENT}/{name}"):
         path = os.path.join(path, PARENT, name)
     return Place(path, allow_network_fs, leased=True)
@@ -28,6 +27,8 @@ def create(place: Place) -> str:
             os.makedirs(part, 0o700, exist_ok=True)
         found = key(place)
         if found is None:
+            import uuid
+
             _write(f"{place.path}/key", str(uuid.uuid4()))
             found = key(place)
     except OSError as error:
