@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from queue_driver import (
-    ANOTHER,
-    NOON,
     Clock,
     OpenQueue,
     claim_next,
@@ -23,7 +21,6 @@ from queue_driver import (
     start,
     started,
     submit,
-    swept,
     widths,
 )
 from queue_model import Histories, histories
@@ -34,7 +31,6 @@ from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import RunStatus, Status
 from agentq_cli.model.work import Condition, Dependency
-from agentq_cli.model.workers import Worker
 
 TABLES = ("sessions", "tasks", "workers", "task_runs", "events", "holds", "supervisors", "batches", "dependencies")
 
@@ -277,25 +273,3 @@ def test_a_rebuilt_index_knows_who_waits_for_whom(queue: Queue) -> None:
     ended(queue, first)
     list(queue.settle_dependents(actor=Actor.SWEEP))
     assert queue.task(second).status is Status.QUEUED
-
-
-def test_a_rebuilt_index_has_the_run_again_whose_slot_was_given_up(queue: Queue) -> None:
-    (address,) = submit(queue, prompt("a"))
-    run = start(queue, address)
-    before = only_worker(queue)
-    queue.upkeep.give_up(run)
-    swept(queue, rebuild=True)
-    worker = only_worker(queue)
-    assert worker == Worker(
-        "a",
-        1,
-        1,
-        agent=before.agent,
-        claimed_at=NOON,
-        shares_conversation=True,
-        directory="/",  # what a rebuilt index cannot know, it takes for an agent that edits
-        supervisor=None,
-        adopted=False,
-        stop=None,
-    )
-    assert queue.adopt(worker, ANOTHER)

@@ -76,7 +76,7 @@ class Hosts(Presence):
         while True:
             row = self._identified()
             asked = self._asked(None if row is None else row.id, self.boottime())
-            values = self._described(asked.lease_ms) | {"jobs": supervisor.jobs, "agents": dumps(supervisor.agents)}
+            values = self._described(asked.lease_ms) | {"jobs": supervisor.jobs}
             with self.in_queue(actor=Actor.SUPERVISOR) as write:
                 values["at"] = write.now
                 if row is None:
