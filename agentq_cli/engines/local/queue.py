@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
