@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -67,10 +68,8 @@ def test_who_is_killed_at_any_message_leaves_what_another_process_completes(flee
         number = moment // 2
         sent = kill(victim, number, before=moment % 2 == 0)
         victim.now = LEASE
-        try:
+        with contextlib.suppress(Killed):
             DEEDS[deed](victim, extra, own)
-        except Killed:
-            pass
         survivor.now += LEASE
         survivor.renew()
         survivor.rescue()

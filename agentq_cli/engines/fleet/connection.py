@@ -238,6 +238,11 @@ class Connection:
             self.roll_back()
 
     @property
+    def in_transaction(self) -> bool:
+        """Whether what is sent belongs to a transaction that was begun before."""
+        return self._writing
+
+    @property
     def lost(self) -> bool:
         """Whether the connection, and with it the transaction, is gone."""
         return self._connection is None
