@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _thread import get_ident
 
 from agentq_cli.base.errors import Refused
 from agentq_cli.host.place import Place
@@ -48,7 +49,7 @@ def key(place: Place) -> str | None:
 
 def _write(path: str, text: str) -> None:
     """Create a file whole, unless another process was faster."""
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{os.getpid()}.{get_ident()}"
     with open(temporary, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(text)
         file.flush()
