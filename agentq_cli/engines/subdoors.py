@@ -243,6 +243,9 @@ class Placing(Protocol):
         """Whether the host whose place has this key is to be waited for: it has not left for longer than a lease, and
         is not lost."""
 
+    def bound(self, session: str) -> Bound | None:
+        """The host that a session is bound to; None: to none, or there is only one host."""
+
     def ran_on(self, address: Address) -> Bound | None:
         """The host of the task's last run; None if it has never run, or if there is only one host."""
 

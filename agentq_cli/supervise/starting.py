@@ -157,7 +157,7 @@ class Starter:
 
     def moments(self) -> list[int]:
         """When the gates are to be checked again, and when the next task will be due (monotonic)."""
-        moments = [] if self._gates.again_at is None else [self._gates.again_at]
+        moments = self.fitting.moments() + ([] if self._gates.again_at is None else [self._gates.again_at])
         if not self._duty.clock.fixed and self._guard.may_run(None, "round"):
             now = monotonic_ms()
             with self._guard.guarding(None, "next"):

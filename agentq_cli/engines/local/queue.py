@@ -20,7 +20,7 @@ from agentq_cli.model.actions import Actor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
     from agentq_cli.base.clock import Clock
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from agentq_cli.host.output import Output
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
@@ -160,6 +161,9 @@ class LocalQueue(Opened, Readings):
         return [session for (session,) in self.reading.ask("dependencies.unsettled_sessions")]
 
     # Supervisors
+
+    def bring(self, settings: FleetSettings, agents: Sequence[str]) -> None:
+        """Nothing: there is no fleet."""
 
     def join(self, supervisor: Supervisor) -> Renewal:
         if self.state.kept is None:
