@@ -219,7 +219,10 @@ class LostHosts:
 
     def outcomes(self) -> list[tuple[int, str]]:
         """Each attempt and how it ended."""
-        return [(each, status) for each, status in self.ask("SELECT attempt, status FROM agentq.task_runs ORDER BY 1")]
+        return [
+            (each, status)
+            for each, status in self.ask("SELECT attempt, status FROM agentq.task_runs ORDER BY session, seq, 1")
+        ]
 
 
 def last(lines: Iterable[Line], who: str, machine: Machine, attempt: int) -> int:
