@@ -40,6 +40,15 @@ def connect(dsn: str) -> Any:
     return connection
 
 
+def copy(cursor: Any, statement: str, rows: Any) -> None:
+    """COPY rows, in the format of text, from a file. It takes as long as it takes."""
+    extensions.set_wait_callback(None)
+    try:
+        cursor.copy_expert(statement, rows)
+    finally:
+        extensions.set_wait_callback(_wait)
+
+
 def _wait(connection: Any) -> None:
     poller = None
     while (state := connection.poll()) != extensions.POLL_OK:

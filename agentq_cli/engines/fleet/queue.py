@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.engines.fleet.moving import Moving
     from agentq_cli.engines.fleet.placing import Placing
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
@@ -72,6 +73,13 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         from agentq_cli.engines.fleet.voice import Voice
 
         return Voice(self)
+
+    @property
+    def moving(self) -> Moving:
+        """Sessions that leave or come."""
+        from agentq_cli.engines.fleet.moving import Moving
+
+        return Moving(self)
 
     @property
     def figures(self) -> Figures:
