@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -9,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.context import contextmanager, suppress
 from agentq_cli.base.errors import AgentqError, Busy
-from agentq_cli.engines.fleet import driver, errors
+from agentq_cli.engines.fleet import driver, errors, queries
 from agentq_cli.engines.fleet.queries import in_schema, statement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Row = tuple[Any, ...]
@@ -50,6 +51,9 @@ DEFAULTS = {
     "application_name": "agentq",
 }
 """What a URL does not say."""
+
+ESCAPED = {ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t", 0: "\ufffd"}
+"""What COPY reads otherwise; a NUL, which no database takes, is replaced."""
 
 NOTHING: Mapping[str, object] = {}
 
@@ -252,11 +256,13 @@ class Connection:
         """The process of the server that answers this connection, which signs its rings; None if there is none."""
         return None if self._connection is None else int(self._connection.info.backend_pid)
 
-    @property
-    def raw(self) -> Any:
-        """The driver's connection, for what only that can do: COPY."""
-        self._connected()
-        return self._connection
+    def copy(self, table: str, columns: Iterable[str], rows: Iterable[Row]) -> None:
+        """Store many rows, in the transaction that has begun."""
+        text = b"".join(map(_copied, rows))
+        try:
+            driver.copy(self._cursor, queries.copy_into(table, columns, self.schema), io.BytesIO(text))
+        except driver.Error as error:
+            raise errors.translate(error, self.url) from error
 
     def in_schema(self, text: str) -> str:
         """SQL on the tables of this connection's schema."""
@@ -273,6 +279,20 @@ class Connection:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _copied(row: Row) -> bytes:
+    """A row in COPY's format of text."""
+    return "\t".join([_field(value) for value in row]).encode() + b"\n"
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, bytes):
+        return f"\\\\x{value.hex()}"
+    text = value if isinstance(value, str) else str(int(value) if isinstance(value, bool) else value)
+    return text.translate(ESCAPED) if ESCAPED.keys() & set(map(ord, text)) else text
 
 
 def dsn(url: str) -> str:

@@ -84,6 +84,15 @@ POLL_OK, POLL_READ = 0, 1
 """What a connection says of its state (psycopg2.extensions)."""
 
 
+def copy(cursor: Any, statement: str, rows: Any) -> None:
+    """COPY rows, in the format of text, from a file. It takes as long as it takes."""
+    _psycopg.set_wait_callback(None)
+    try:
+        cursor.copy_expert(statement, rows)
+    finally:
+        _psycopg.set_wait_callback(_wait)
+
+
 def _wait(connection: Any) -> None:
     poller = None
     while (state := connection.poll()) != POLL_OK:

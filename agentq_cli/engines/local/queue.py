@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from agentq_cli.base.clock import Clock
+    from agentq_cli.engines.local.moving import Moving
     from agentq_cli.engines.local.placing import Placing
     from agentq_cli.engines.local.voice import Voice
     from agentq_cli.engines.nouns import Renewal, Rescued
@@ -260,6 +261,13 @@ class LocalQueue(Opened, Readings):
         from agentq_cli.engines.local.placing import Placing
 
         return Placing()
+
+    @property
+    def moving(self) -> Moving:
+        """Sessions that leave or come."""
+        from agentq_cli.engines.local.moving import Moving
+
+        return Moving(self)
 
     @property
     def figures(self) -> Figures:

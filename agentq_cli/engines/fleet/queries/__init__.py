@@ -75,3 +75,8 @@ def insert_into(table: str, columns: Iterable[str], schema: str) -> str:
 def row_of(columns: Iterable[str]) -> str:
     """One row of such a statement."""
     return f"({', '.join(f'%({name})s' for name in columns)})"
+
+
+def copy_into(table: str, columns: Iterable[str], schema: str) -> str:
+    """The statement that reads rows of which these columns are given."""
+    return f'COPY "{schema}".{table} ({_listed(columns)}) FROM STDIN'

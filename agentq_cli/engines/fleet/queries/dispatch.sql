@@ -50,8 +50,10 @@ ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
 -- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
 -- name: calls
 SELECT
-  EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'),
-  EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND arriving = 1 AND due_at <= :now),
+  EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'
+          AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')),
+  EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND arriving = 1 AND due_at <= :now
+          AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')),
   EXISTS (SELECT 1 FROM agentq.workers WHERE host IS NOT DISTINCT FROM :host_id AND stop IS NOT NULL),
   EXISTS (SELECT 1 FROM agentq.workers
           WHERE host IS NOT DISTINCT FROM :host_id
@@ -197,7 +199,9 @@ INSERT INTO agentq.meta (name, value) VALUES (:name, :value) ON CONFLICT (name) 
 
 -- name: expired
 SELECT session, seq FROM agentq.tasks
-WHERE ended_at IS NULL AND expires <= :now AND status <> 'running' ORDER BY expires
+WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'
+  AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')
+ORDER BY expires
 
 -- The result row of a run, in the commit that ends it.
 -- name: post
@@ -297,4 +301,6 @@ SELECT max(attempt) FROM agentq.task_runs WHERE session = :session AND seq = :se
 
 -- name: arriving
 SELECT session, seq, of_agent FROM agentq.tasks
-WHERE status = 'queued' AND arriving = 1 AND due_at <= :now ORDER BY due_at, session, seq LIMIT 500
+WHERE status = 'queued' AND arriving = 1 AND due_at <= :now
+  AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')
+ORDER BY due_at, session, seq LIMIT 500
