@@ -36,9 +36,14 @@ class Needs(NamedTuple):
         return dumps(self)
 
     @property
+    def has_own(self) -> bool:
+        """Whether its runs need what an earlier one of them left: a tree of its own, or the conversation."""
+        return self.own_tree or self.continues is not None
+
+    @property
     def may_be_tied(self) -> bool:
-        """Whether it may need what is on the host of some earlier run: a tree, a branch, a conversation."""
-        return self.own_tree or self.continues is not None or self.base is not None
+        """Whether it may need what is on the host of some earlier run."""
+        return self.has_own or self.base is not None
 
 
 def needs(work: Work) -> Needs:
@@ -130,8 +135,11 @@ def affinity_of(session: str, configured: str | None) -> str:
     return configured or (NONE if session == DEFAULT_SESSION else HOST)
 
 
-def binds(affinity: str, needs: Needs) -> bool:
-    """Whether a start binds the session to its host: its tree is there too, whatever the affinity."""
+def binds(affinity: str, needs: Needs, bound: Bound | None = None) -> bool:
+    """Whether a start binds the session to its host: its tree is there too, whatever the affinity. What goes back to
+    where an earlier run of it was does not take its session along, if that is `bound` to another host by now."""
+    if needs.has_own and bound is not None and not bound.here:
+        return False
     return affinity != NONE or (needs.repository is not None and not needs.own_tree)
 
 

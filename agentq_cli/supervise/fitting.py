@@ -173,15 +173,14 @@ class Fitting:
         return placement.obstacle(head.agent, needs, self._host(head, needs), ties) if ties else why
 
     def _ties(self, head: Head, needs: Needs, bound: Bound | None) -> Iterator[Tie]:
-        """What keeps it on another host."""
+        """What keeps it on another host: what an earlier run of it left there, or else its session, and its base."""
+        if needs.has_own and (ran := self._ran_on(Address(head.session, head.seq))) is not None:
+            what = "its tree" if needs.continues is None else "its conversation"
+            yield from self._tie(what, ran, strict=needs.continues is not None)
+            return
         affinity = plan.affinity(head.session, self._duty.config)
         if bound is not None and placement.binds(affinity, needs):
             yield from self._tie(f"session '{head.session}'", bound, strict=affinity == placement.STRICT)
-        own = Address(head.session, head.seq)
-        if needs.own_tree:
-            yield from self._tie("its tree", self._ran_on(own))
-        if needs.continues is not None:
-            yield from self._tie("its conversation", self._ran_on(own), strict=True)
         if (base := base_task(needs.base, str)) is not None:
             yield from self._tie(f"the branch of {base}", self._ran_on(base))
 
