@@ -19,7 +19,8 @@ HOST, NONE, STRICT = AFFINITIES = ("host", "none", "strict")
 class Needs(NamedTuple):
     """What a task needs of its host, apart from the program of its agent: the names and labels that it is to be `on`,
     the directory that it starts in, the files that it reads at its start (`script`, `stdin`), with a tree the git
-    directory it is made from, the base of its branch, and the conversation that its runs go on in or not at all."""
+    directory it is made from, the base of its branch, the conversation that its runs go on in or not at all, and the
+    `variables` that it takes from the host's environment."""
 
     on: tuple[str, ...]
     directory: str
@@ -29,6 +30,7 @@ class Needs(NamedTuple):
     base: str | None = None
     continues: str | None = None
     own_tree: bool = False
+    variables: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -59,24 +61,26 @@ def needs(work: Work) -> Needs:
         base=launch.base if tree else None,
         continues=launch.continues,
         own_tree=tree and work.context == "isolated",
+        variables=tuple(sorted(name for name, value in launch.env.items() if value is None)),
     )
 
 
 def read(text: str) -> Needs:
     """The needs of a text of `Needs.text`."""
-    on, *others = loads(text)
-    return Needs(tuple(on), *others)
+    found = Needs(*loads(text))
+    return found._replace(on=tuple(found.on), variables=tuple(found.variables))
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
     """What a host has. `lacks` is what of `--on` it is not, `program` the agent's program if that is missing, None if
-    it is there; `directory` and `file` say whether there is one of that path."""
+    it is there; `directory` and `file` say whether there is one of that path, `variable` whether one of that name."""
 
     lacks: Callable[[Sequence[str]], Sequence[str]]
     missing_program: Callable[[str], str | None]
     directory: Callable[[str], bool]
     file: Callable[[str], bool]
+    variable: Callable[[str], bool]
 
 
 class Bound(NamedTuple):
@@ -160,4 +164,7 @@ def obstacle(agent: str | None, needs: Needs, host: Host, ties: Iterable[Tie] = 
     for path in (needs.script, needs.stdin):
         if path is not None and not host.file(path):
             return f"no file '{path}'"
+    for name in needs.variables:
+        if not host.variable(name):
+            return f"no variable '{name}'"
     return None

@@ -13,7 +13,9 @@ from itertools import islice
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base import environment
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.context import suppress
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import Usage
 from agentq_cli.model.addresses import Address
 from agentq_cli.options.tree_options import base_task
 from agentq_cli.policy import placement
@@ -200,7 +202,12 @@ class Fitting:
         def missing(agent: str) -> str | None:
             return self._missing_program(head, agent, needs.directory)
 
-        return placement.Host(self._duty.config.fleet.lacking, missing, os.path.isdir, os.path.exists)
+        def has_variable(name: str) -> bool:
+            with suppress(Usage):
+                return name in variables.known_here(self._duty.config, self._duty.environ)
+            return False
+
+        return placement.Host(self._duty.config.fleet.lacking, missing, os.path.isdir, os.path.exists, has_variable)
 
     def _missing_program(self, head: Head, agent: str, directory: str) -> str | None:
         """The program of an agent if it is not on this host: neither on this supervisor's PATH nor, if the task was

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agentq_cli.base.clock import Clock
+from agentq_cli.base.dataclass import replace
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.nouns import Past
 from agentq_cli.host import process
@@ -160,6 +161,17 @@ def test_an_agent_is_there_if_its_program_is(found: Fitting) -> None:
     assert found.fits(head(agent="demo"))
     assert not found.fits(head(agent="codex"))
     assert not found.fits(head(agent="no such agent"))
+
+
+def test_a_variable_is_there_if_the_host_has_it_in_its_environment_or_its_file(found: Fitting, tmp_path: Path) -> None:
+    assert found.fits(head(variables=("PATH",)))
+    wanted = head(variables=("PATH", "TOKEN"))
+    assert not found.fits(wanted)
+    (tmp_path / "env").write_text("TOKEN=x\n")
+    duty = found._duty
+    duty.config = replace(duty.config, fleet=replace(duty.config.fleet, env_file=str(tmp_path / "env")))
+    found.begin()  # another config is another host
+    assert found.fits(wanted)
 
 
 def test_a_session_goes_where_it_is_bound_as_long_as_that_host_is_to_be_expected(found: Fitting, fleet: Fleet) -> None:
