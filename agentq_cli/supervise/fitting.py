@@ -18,7 +18,7 @@ from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import Usage
 from agentq_cli.model.addresses import Address
 from agentq_cli.options.tree_options import base_task
-from agentq_cli.policy import placement
+from agentq_cli.policy import leases, placement
 from agentq_cli.supervise import plan, variables
 from agentq_cli.supervise.duty import Duty
 
@@ -126,9 +126,14 @@ class Fitting:
         )
 
     def moments(self) -> list[int]:
-        """When to ask again whether something still waits, to note it (monotonic)."""
+        """When to ask again: whether something still waits, to note it; and as long as something does not fit, whether
+        it does by now, as its host has left (monotonic)."""
+        now = monotonic_ms()
         moments = (since + PATIENCE_MS for why, since in self._to_note.values() if why)
-        return list(islice((moment for moment in moments if moment > monotonic_ms()), 1))
+        found = list(islice((moment for moment in moments if moment > now), 1))
+        if any(not each.fits and each.asked == self._round for each in self._verdicts.values()):
+            found.append(now + leases.renewal_ms(self._duty.config.fleet.lease_ms))
+        return found
 
     def tell(self) -> None:
         """Write down what was passed over and still waits, and what fits by now."""
