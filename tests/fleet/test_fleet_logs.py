@@ -39,7 +39,9 @@ def read(of: Machine, run: RunId, stream: str = "stdout") -> bytes:
     return b"".join(of.queue.output(run, stream).whole())
 
 
-def test_another_machine_reads_what_is_stored_and_the_host_its_files(machines: tuple[Machine, Machine]) -> None:
+def test_another_machine_reads_what_is_stored_and_the_host_its_files(
+    machines: tuple[Machine, Machine], fleet: Fleet
+) -> None:
     a, b = machines
     run, directory = started(a)
     follower = b.queue.output(run, "stdout")
@@ -73,6 +75,8 @@ def test_another_machine_reads_what_is_stored_and_the_host_its_files(machines: t
     assert follower.read() == b"the last word\n"
     assert a.queue.files(run).path == directory.path
     assert read(a, run) == read(b, run) == lines + b"the last word\n"
+    b.queue.prune(run.address)
+    assert fleet.ask("SELECT count(*) FROM agentq.log_chunks") == [(0,)]
 
 
 def test_once_a_host_is_lost_nothing_of_its_runs_is_stored(machines: tuple[Machine, Machine]) -> None:
