@@ -102,9 +102,9 @@ function __agentq_ask --argument-names kind
         switch $words[$i]
             case --
                 break
-            case '--state-dir=*'
-                set state (string replace -- --state-dir= '' $words[$i])
-            case --state-dir
+            case '--state-dir=*' '--url=*'
+                set state (string replace -r '^--[^=]*=' '' -- $words[$i])
+            case --state-dir --url
                 set -q words[(math $i + 1)]
                 and set state $words[(math $i + 1)]
         end
@@ -154,6 +154,7 @@ complete -c agentq -n __agentq_no_command -a agents -d 'List the agents, and whe
 complete -c agentq -n __agentq_no_command -a config -d 'Show every value with its source, or check the file'
 complete -c agentq -n __agentq_no_command -a service -d 'Run the queue by the user\'s systemd or by cron, with this shell\'s settings'
 complete -c agentq -n __agentq_no_command -a fleet -d 'Create the tables of a fleet in a PostgreSQL database, or bring them up to date'
+complete -c agentq -n __agentq_no_command -a migrate -d 'Move sessions, with their tasks, runs, events and schedules, to another queue'
 complete -c agentq -n __agentq_no_command -a completion -d 'Print the completion file for a shell'
 complete -c agentq -n __agentq_no_command -a x -d 'Submit work: a prompt for an agent, or with --exec a command'
 complete -c agentq -n __agentq_no_command -a add -d 'Submit work: a prompt for an agent, or with --exec a command'
@@ -782,6 +783,16 @@ complete -c agentq -n '__agentq_in fleet' -l url -x -d 'The database of the flee
 complete -c agentq -n '__agentq_in fleet' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in fleet' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in fleet' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in migrate' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
+complete -c agentq -n '__agentq_in migrate' -l logs -d 'Also copy what runs have printed'
+complete -c agentq -n '__agentq_in migrate' -l dry-run -d 'Show what would be done, and change nothing'
+complete -c agentq -n '__agentq_in migrate' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in migrate' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in migrate' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in migrate' -l url -x -d 'The database of the fleet'
+complete -c agentq -n '__agentq_in migrate' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in migrate' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in migrate' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in completion; and __agentq_place 0' -x -a 'bash zsh fish'
 complete -c agentq -n '__agentq_in completion' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in completion' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
-    from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Placing, RunFiles, Upkeep, Voice
+    from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Moving, Placing, RunFiles, Upkeep, Voice
     from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
     from agentq_cli.model.sessions import Event, Message, SessionInfo
@@ -60,6 +61,10 @@ class Queue(Protocol):
     @property
     def placing(self) -> Placing:
         """Which host runs what."""
+
+    @property
+    def moving(self) -> Moving:
+        """Sessions that leave or come."""
 
     @property
     def upkeep(self) -> Upkeep:
@@ -365,6 +370,9 @@ class Queue(Protocol):
         series continues. False: the run has ended. With `background` a busy file raises Busy after a short wait."""
 
     # Supervisors
+
+    def bring(self, settings: FleetSettings, agents: Sequence[str]) -> None:
+        """Say what this machine brings to a fleet from its next join or renewal on; `agents` are those that it has."""
 
     def join(self, supervisor: Supervisor) -> Renewal:
         """Go on duty: put a supervisor on record, and in a fleet its host. From then on this process works here until

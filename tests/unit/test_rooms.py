@@ -35,7 +35,6 @@ INSIDE = tuple(f"engines/{name}/" for name in ENGINES)
 
 KNOWING = {
     "engines/door.py",  # opens one of them
-    "engines/fleet/agents_files.py",  # they are the same files in every engine
     "manual/state_page.py",  # the man page of the files
 }
 """Who imports an engine, or names a file of one."""

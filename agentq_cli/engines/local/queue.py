@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
@@ -21,10 +20,11 @@ from agentq_cli.model.actions import Actor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
     from agentq_cli.base.clock import Clock
+    from agentq_cli.engines.local.moving import Moving
     from agentq_cli.engines.local.placing import Placing
     from agentq_cli.engines.local.voice import Voice
     from agentq_cli.engines.nouns import Renewal, Rescued
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agentq_cli.host.output import Output
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
@@ -162,6 +163,9 @@ class LocalQueue(Opened, Readings):
 
     # Supervisors
 
+    def bring(self, settings: FleetSettings, agents: Sequence[str]) -> None:
+        """Nothing: there is no fleet."""
+
     def join(self, supervisor: Supervisor) -> Renewal:
         if self.state.kept is None:
             self.keep_connections()
@@ -257,6 +261,13 @@ class LocalQueue(Opened, Readings):
         from agentq_cli.engines.local.placing import Placing
 
         return Placing()
+
+    @property
+    def moving(self) -> Moving:
+        """Sessions that leave or come."""
+        from agentq_cli.engines.local.moving import Moving
+
+        return Moving(self)
 
     @property
     def figures(self) -> Figures:
