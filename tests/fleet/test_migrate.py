@@ -188,5 +188,3 @@ def test_ten_thousand_tasks_are_moved_in_seconds(two: Two, tmp_path: Path) -> No
     two.migrate(two.url, two.other)
     print(f"{time.monotonic() - began:.2f} s back")
     assert len(json.loads(two(two.other, "list", "--limit", str(MANY), "--json"))["items"]) == MANY
-
-
