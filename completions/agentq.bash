@@ -436,13 +436,13 @@ _agentq() {
     for ((i = 1; i < ${#words[@]} - 1; i++)); do
         word=${words[i]}
         if [[ -n $option ]]; then
-            [[ $option == --state-dir ]] && state=${word//[\"\'\\]/}
+            [[ $option == --@(state-dir|url) ]] && state=${word//[\"\'\\]/}
             option=''
         elif [[ $word == -- ]]; then
             behind=$((i + 1))
             break
         elif [[ $word == --*=* ]]; then
-            [[ $word == --state-dir=* ]] && state=${word#*=} state=${state//[\"\'\\]/}
+            [[ $word == --@(state-dir|url)=* ]] && state=${word#*=} state=${state//[\"\'\\]/}
         elif [[ $word == -?* ]]; then
             _agentq_option "$command" "$word"
             [[ -n $kind ]] && option=$word

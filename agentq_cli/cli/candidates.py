@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from agentq_cli.base import environment
+from agentq_cli.base.database_url import is_url
 from agentq_cli.base.names import LETTERS, LONGEST, is_name
 
 COMMAND = "__complete"
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def candidates(kind: str, prefix: str, given: str, environ: Mapping[str, str]) -> list[str]:
-    """The candidates of `kind` that begin with `prefix`, in the state dir `given` by an option, else the
+    """The candidates of `kind` that begin with `prefix`, in the state dir or the URL `given` by an option, else the
     environment's."""
     if kind == "agents":
         return _chosen(_agents(environ), prefix, is_name)
@@ -56,7 +57,7 @@ def candidates(kind: str, prefix: str, given: str, environ: Mapping[str, str]) -
         return []
     from agentq_cli.engines import door
 
-    if environment.names_url(environ):
+    if environment.names_url(environ) or is_url(given):
         return []  # a database far away answers too late for a key
     return _chosen(door.suggest(directory, kind, prefix, MOST), prefix, HARMLESS.get(kind, str.isascii))
 

@@ -28,15 +28,16 @@ SLOW = 0.5
 
 
 class Pause:
-    """The time between two polls, which grows until `reset`."""
+    """The time between two polls, which grows until `reset`, to at most so many seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: float = SLOW) -> None:
         self._seconds = QUICK
+        self._most = most
 
     def wait(self) -> None:
         """Sleep until the next poll is due."""
         time.sleep(self._seconds)
-        self._seconds = min(self._seconds * 1.5, SLOW)
+        self._seconds = min(self._seconds * 1.5, self._most)
 
     def reset(self) -> None:
         """Poll quickly again, because new data came."""

@@ -13,6 +13,8 @@ STATUSES = ("healthy", "degraded", "unhealthy")
 
 PUT_BACK = "restore the file from a copy; if agentq.db is missing, `agentq sweep --reindex` rebuilds it"
 
+UP_TO_DATE = "`agentq fleet upgrade`, or upgrade agentq here if its tables are newer"
+
 EXAMPLES = (
     ("agentq health", "Show whether anything is wrong."),
     ("agentq health --json", "Print the same as a JSON document, for a monitor."),
@@ -36,15 +38,18 @@ def health(given: Given, at: Context) -> Result:
 
 
 def _found(at: Context) -> Iterator[Issue]:
+    part, put_back, page = (
+        ("state dir", PUT_BACK, "agentq") if at.url is None else ("database", UP_TO_DATE, "agentq-fleet")
+    )
     try:
         queue = at.open_queue()
         yield from issues(queue, at.config)
     except Unreadable as error:
-        yield Issue(Severity.ERROR, "state dir", error.message, PUT_BACK)
+        yield Issue(Severity.ERROR, part, error.message, put_back)
     except AgentqError as error:
         if error.code == 2:
             raise
-        yield Issue(Severity.ERROR, "state dir", error.message, "try again; if it persists, see `man agentq`")
+        yield Issue(Severity.ERROR, part, error.message, f"try again; if it persists, see `man {page}`")
 
 
 def _lines(status: str, found: list[Issue]) -> Iterator[str]:

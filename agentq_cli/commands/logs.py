@@ -226,7 +226,8 @@ def _pieces(
     queue: Queue, run: RunId, readers: Mapping[str, RunOutput], note: Callable[[], str | None] = lambda: None
 ) -> Iterator[tuple[str, bytes]]:
     """Name of the file and bytes, until the run has ended."""
-    first, pause = next(iter(readers.values())), Pause()
+    first = next(iter(readers.values()))
+    pause = Pause(first.pace)
 
     def has_ended() -> bool:
         return first.ended or queue.run(run).status is not RunStatus.RUNNING

@@ -108,7 +108,7 @@ def _live(queue: Queue, task: Task) -> Iterator[tuple[str, str]]:
 
     if (stage := tree_fields.stage(queue, worker.id)) is not None:
         yield "Stage", stage
-    if keeper.run_is_foreign(queue.here.run(worker.id)):
+    if not worker.elsewhere and keeper.run_is_foreign(queue.here.run(worker.id)):
         yield "Keeper", keeper.ELSEWHERE
 
 

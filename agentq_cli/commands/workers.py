@@ -9,7 +9,6 @@ from agentq_cli.commands import tree_fields
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
 from agentq_cli.host.resources import Resources
-from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.model.workers import Sign, Supervisor, Worker
 from agentq_cli.policy import admission
 from agentq_cli.policy.admission import Gate
@@ -81,18 +80,17 @@ def running(queue: Queue, live: Sequence[Worker]) -> list[documents.Item]:
                 last_seen_at=sign.seen_at,
                 rss_bytes=sign.rss_bytes,
                 state="orphaned" if worker.id in orphaned else "adopted" if worker.adopted else "running",
-                note=None if worker.elsewhere else _note(queue.here.run(worker.id)),
+                note=_note(queue, worker),
             )
         )
     return items
 
 
-def _note(directory: RunDirectory) -> str | None:
+def _note(queue: Queue, worker: Worker) -> str | None:
     """What is special about a run: who keeps it, or what it does besides its agent."""
-    if keeper.run_is_foreign(directory):
+    if not worker.elsewhere and keeper.run_is_foreign(queue.here.run(worker.id)):
         return keeper.ELSEWHERE
-    stage = directory.stage()
-    return None if stage is None else tree_fields.STAGES.get(stage)
+    return tree_fields.stage(queue, worker.id)
 
 
 def _overdue(queue: Queue, config: Config, worker: Worker, item: documents.Item) -> documents.Item:

@@ -18,6 +18,7 @@ from agentq_cli.agents import logins, probe
 from agentq_cli.agents import profile as profiles
 from agentq_cli.agents.profile import Profile
 from agentq_cli.base.clock import rfc3339
+from agentq_cli.base.database_url import shown
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.defaults import AGENT_CLIS
 from agentq_cli.base.errors import AgentqError, Unreadable, Usage
@@ -26,6 +27,7 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.diagnose import health, surroundings
 from agentq_cli.diagnose.surroundings import Surroundings
 from agentq_cli.engines.door import Queue
+from agentq_cli.model.hosts import HostState
 from agentq_cli.options.values import format_duration, format_size
 
 TYPE_CHECKING = False
@@ -251,8 +253,13 @@ def _hooks(at: Context, config: Config) -> Iterator[Check]:
 
 
 def _queue(at: Context, config: Config, around: tuple[Surroundings, ...]) -> Iterator[Check]:
+    part = "state dir" if config.url is None else "database"
     try:
         queue = at.open_queue()
+        if config.url is not None:
+            up = sum(host.state is HostState.UP for host in queue.hosts())
+            text = f"{shown(config.url)}, schema {config.fleet.schema}: {up} host{'' if up == 1 else 's'} up"
+            yield Check(part, OK, text)
         yield from _clock(at, queue)
         yield from _leftovers(queue)
         yield from _attendance(queue, around)
@@ -260,11 +267,13 @@ def _queue(at: Context, config: Config, around: tuple[Surroundings, ...]) -> Ite
             if issue.component != "disk":
                 yield _of_health(issue)
     except Unreadable as error:
-        yield Check("state dir", ERROR, error.message, "agentq health")
-    except Usage:
-        return  # the check of the state dir reports it
+        yield Check(part, ERROR, error.message, "agentq health" if config.url is None else "agentq fleet upgrade")
+    except Usage as error:
+        if config.url is None:
+            return  # the check of the state dir reports it
+        yield Check(part, ERROR, error.message, "agentq config show")
     except AgentqError as error:
-        yield Check("state dir", ERROR, error.message, "agentq health")
+        yield Check(part, ERROR, error.message, "agentq health")
 
 
 def _of_health(issue: health.Issue) -> Check:

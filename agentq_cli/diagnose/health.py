@@ -10,7 +10,7 @@ from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.defaults import START_ONE
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.config.configuration import Config
-from agentq_cli.diagnose import trees
+from agentq_cli.diagnose import fleet, trees
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper
 from agentq_cli.model.statuses import Status
@@ -62,7 +62,7 @@ def issues(queue: Queue, config: Config) -> Iterator[Issue]:
     yield from _runs(queue, config)
     yield from _series(queue, config)
     yield from _hooks(queue, config)
-    for part, what, help_ in trees.problems(queue, config):
+    for part, what, help_ in (*fleet.problems(queue, config), *trees.problems(queue, config)):
         yield Issue(Severity.WARNING, part, what, help_)
 
 
@@ -150,6 +150,8 @@ def _left_behind(queue: Queue) -> Iterator[Issue]:
 
 def _runs(queue: Queue, config: Config) -> Iterator[Issue]:
     for worker in queue.workers():
+        if worker.elsewhere:
+            continue
         late = overdue.of(queue, config, worker)
         if late is not None:
             help_ = "end those processes as that user or as root; until then its slot and its session are in use"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from agentq_cli.base.database_url import without_password
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import Usage
 from agentq_cli.config.schema import TOP
@@ -69,7 +70,8 @@ def environment(environ: Mapping[str, str], *, state_dir: str, config: str | Non
         values["AGENTQ_CONFIG"] = config
     for name in sorted(environ):
         if environ[name] and name not in values and any(fnmatchcase(name, pattern) for pattern in PASSED_ON):
-            values[name] = environ[name]
+            # A unit and a crontab are read by others; libpq finds the password elsewhere.
+            values[name] = without_password(environ[name]) if name == "AGENTQ_URL" else environ[name]
     return values
 
 

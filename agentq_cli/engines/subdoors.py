@@ -252,6 +252,9 @@ class Bell(Protocol):
     def wait(self, seconds: float) -> bool:
         """Wait for a ring, for at most this many seconds; returns whether there was one. The bell is emptied."""
 
+    def tried(self) -> str | None:
+        """Wait until it is known whether rings arrive; why they do not, None if they do."""
+
     def close(self) -> None:
         """Remove the bell."""
 
@@ -268,6 +271,9 @@ class Placing(Protocol):
     def expected(self, key: str) -> bool:
         """Whether the host whose place has this key is to be waited for: it has not left for longer than a lease, and
         is not lost."""
+
+    def bound(self, session: str) -> Bound | None:
+        """The host that a session is bound to; None: to none, or there is only one host."""
 
     def ran_on(self, address: Address) -> Bound | None:
         """The host of the task's last run; None if it has never run, or if there is only one host."""

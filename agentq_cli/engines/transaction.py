@@ -12,7 +12,7 @@ from typing import Protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any, TypeAlias
 
@@ -41,6 +41,10 @@ class Snapshots(Reading, Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """All that is asked within sees one state. Writers may wait meanwhile, so it must do nothing slow."""
+
+    def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
+        """The earliest waiting task of every group of tasks that may start under the same conditions (`order.Head`), by
+        session; or only those of some sessions."""
 
 
 class Writing(Reading, Protocol):

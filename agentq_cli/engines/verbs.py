@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agentq_cli.host.place import Place
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
     from agentq_cli.model.sessions import Event, Message, SessionInfo
@@ -369,6 +370,9 @@ class Queue(Protocol):
         series continues. False: the run has ended. With `background` a busy file raises Busy after a short wait."""
 
     # Supervisors
+
+    def bring(self, settings: FleetSettings, agents: Sequence[str]) -> None:
+        """Say what this machine brings to a fleet from its next join or renewal on; `agents` are those that it has."""
 
     def join(self, supervisor: Supervisor) -> Renewal:
         """Go on duty: put a supervisor on record, and in a fleet its host. From then on this process works here until

@@ -84,6 +84,9 @@ class Bell:
         self.empty()
         return rung
 
+    def tried(self) -> None:
+        """Rings arrive: the kernel passes them on."""
+
     def close(self) -> None:
         """Remove the bell."""
         if self._descriptor is not None:

@@ -9,25 +9,26 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.clock import file_time_ns
+from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from agentq_cli.host.place import Place
 
-KEPT_NS = 3_600_000_000_000
-"""How long a file is kept that no task refers to: its submit may not have been committed yet."""
+DAY_NS = 86_400_000_000_000
+"""How old a file is when it is asked whether tasks refer to it: a submit has been committed by then, or never will."""
 
 
 def keep(place: Place, key: str, text: str) -> int:
     """Keep an environment, as text; its number, another one in each place (`key`), so that it tells nothing. Raises
     Refused."""
-    import hashlib
+    from _blake2 import blake2b  # hashlib loads OpenSSL first, which takes longer than this
 
-    digest = hashlib.sha256(f"{key}\0{text}".encode("utf-8", "surrogateescape")).digest()
-    number = int.from_bytes(digest[:8], "big") >> 1
+    digest = blake2b(f"{key}\0{text}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    number = int.from_bytes(digest, "big") >> 1
     path = _path(place, number)
     try:
         try:
@@ -51,23 +52,27 @@ def find(place: Place, number: int) -> str | None:
         raise Refused(f"'{path}': {error.strerror}") from error
 
 
-def forget(place: Place, wanted: Collection[int]) -> int:
-    """Remove the environments to which no task refers, `wanted` being those to which some do; how many."""
-    removed, now = 0, file_time_ns()
-    names_wanted = set(map(str, wanted))
+def forget(place: Place, referred: Callable[[Sequence[int]], Collection[int]]) -> int:
+    """Remove what no task refers to any more; how many. `referred` finds which of some numbers tasks refer to: it is
+    called at most once a day."""
+    now = file_time_ns()
+    old = [number for number, changed_ns in _files(place) if now - changed_ns >= DAY_NS]
+    wanted = referred(old) if old else ()
+    for number in old:
+        with suppress(FileNotFoundError):  # another process removed it
+            (os.utime if number in wanted else os.unlink)(_path(place, number))
+    return len(old) - len(wanted)
+
+
+def _files(place: Place) -> Iterator[tuple[int, int]]:
     try:
         names = os.listdir(_directory(place))
     except FileNotFoundError:
-        return 0
+        return
     for name in names:
-        path = f"{_directory(place)}/{name}"
-        try:
-            if name not in names_wanted and now - os.stat(path).st_mtime_ns >= KEPT_NS:
-                os.unlink(path)
-                removed += 1
-        except FileNotFoundError:
-            pass  # another process removed it
-    return removed
+        with suppress(FileNotFoundError):
+            if name.isdigit():
+                yield int(name), os.stat(f"{_directory(place)}/{name}").st_mtime_ns
 
 
 def _directory(place: Place) -> str:

@@ -39,8 +39,10 @@ class Output:
     """One stream of a run (`stdout`, `stderr`), wherever its bytes are kept. A reader goes on from its `offset`.
 
     Offsets are logical: they count every byte ever written, including those that were cut. What is abstract here is
-    what depends on the place of the bytes.
+    what depends on the place of the bytes. `pace` is how many seconds a follower lets pass at most between two reads.
     """
+
+    pace = 0.5
 
     def __init__(self, offset: int = 0) -> None:
         self.offset = offset

@@ -183,13 +183,14 @@ def _directory(task: Task, around: Surroundings) -> WaitingFor | None:
     return WaitingFor("directory", detail, ids=ids, brief=f"behind {ids[0]}", note="same directory")
 
 
-def editing(workers: Sequence[Worker], directory: str | None) -> list[tuple[RunId, str]]:
-    """The live runs that edit in a directory (its real path; None: in none), inside it or around it, each with its
-    own."""
+def editing(workers: Sequence[Worker], directory: str | None, host: str | None = None) -> list[tuple[RunId, str]]:
+    """The live runs that edit in a directory (its real path; None: in none), inside it or around it, each with its own:
+    those on a `host`, or None: on this machine."""
     if directory is None:
         return []
     own = Directories((directory,))
-    return [(each.id, each.directory) for each in workers if each.directory and own.overlap(each.directory)]
+    there = (each for each in workers if (each.host == host if host is not None else not each.elsewhere))
+    return [(each.id, each.directory) for each in there if each.directory and own.overlap(each.directory)]
 
 
 def _slot(task: Task, around: Surroundings) -> WaitingFor:

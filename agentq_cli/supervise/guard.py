@@ -125,6 +125,11 @@ class Guard:
         found = self._troubles.get((session, step)) if self._troubles else None
         return found is None or found.again_at <= monotonic_ms()
 
+    def again_at(self, session: str | None, step: str) -> int:
+        """When a step may run (monotonic), 0 if it is not put off."""
+        found = self._troubles.get((session, step))
+        return 0 if found is None else found.again_at
+
     def put_off(self, step: str) -> set[str]:
         """The sessions in which this step is put off."""
         now = monotonic_ms()

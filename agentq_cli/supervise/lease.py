@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 
+from agentq_cli.agents import profile
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.nouns import Renewal
@@ -52,10 +53,17 @@ class Lease:
     def join(self) -> None:
         """Write the row."""
         duty = self._duty
+        self.bring()
         duty.told = duty.queue.jobs()
         row = Supervisor(duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms())
         self._last = duty.queue.join(row)
         self.joined = True
+
+    def bring(self) -> None:
+        """Say what this machine brings to a fleet, as the configuration has it."""
+        duty = self._duty
+        if duty.queue.here.leased:
+            duty.queue.bring(duty.config.fleet, profile.available(duty.config, duty.environ.get("PATH")))
 
     def renew(self, signs: Callable[[], Mapping[RunId, Sign]]) -> Renewal | None:
         """Renew it, with the `signs` of its runs where a fleet wants to know them, or write it again if it is lost.
@@ -77,5 +85,5 @@ class Lease:
             self._duty.queue.leave(self._duty.identity)
 
     def moment(self) -> int:
-        """When to renew it (monotonic)."""
-        return self._last.again_at
+        """When to renew it (monotonic); not while the guard puts that off, which knows when to try again."""
+        return max(self._last.again_at, self._duty.guard.again_at(None, RENEW))

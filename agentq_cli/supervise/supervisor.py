@@ -17,6 +17,7 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Refused
 from agentq_cli.config import configuration
 from agentq_cli.engines.door import Queue
+from agentq_cli.engines.nouns import Renewal
 from agentq_cli.host import process
 from agentq_cli.host.launch import Launcher
 from agentq_cli.host.resources import Resources
@@ -118,7 +119,7 @@ class Supervision:
                     return
                 if self.ticking:
                     yield None
-                self._sleep(bell, signals)
+                yield from self._sleep(bell, signals)
 
     def _begin(self, signals: Signals, opened: contextlib.ExitStack) -> Generator[Happening, None, Bell | None]:
         """Go on duty as soon as possible; None if it was stopped before that. Raises Refused if the disk does not allow
@@ -143,7 +144,7 @@ class Supervision:
             if isinstance(tried.error, Refused) and few_descriptors() is None:
                 raise tried.error
             yield from self._tell_trouble()
-            self._sleep(None, signals)
+            yield from self._sleep(None, signals)
 
     def _remember(self) -> Iterator[Happening]:
         """Add to the index what the files have and the index lacks, as after it was restored from an older copy."""
@@ -202,14 +203,20 @@ class Supervision:
         most = self._duty.settings.max_tasks
         return self._stopping.how is None and (most is None or self._runs.started < most)
 
-    def _renew(self, *, now: bool = False) -> Iterator[Happening]:
+    def _renew(self, *, now: bool = False) -> Generator[Happening, None, bool]:
         """Renew the row when it is time to, or `now`. Before a claim too: others take over the runs of a supervisor
-        with an old row."""
-        if not (now or self._lease.due):
-            return
-        renewal = self._lease.renew(self._runs.signs)
+        with an old row. Returns whether nothing but that had to be done."""
+        renewal = self._lease.renew(self._runs.signs) if now or self._lease.due else None
         if renewal is None:
-            return
+            return False
+        told = False
+        for happening in self._answer(renewal):
+            told = True
+            yield happening
+        return not told
+
+    def _answer(self, renewal: Renewal) -> Iterator[Happening]:
+        """Do what a renewal calls for."""
         if renewal.superseded:
             yield from self._runs.abandon("others have taken this host for lost")
             yield from self._end_strays()
@@ -244,10 +251,11 @@ class Supervision:
             loaded = configuration.load(duty.environ)
             gates.check(loaded, self._resources)
             duty.config = loaded
+            self._lease.bring()
         except (AgentqError, OSError):
             # A file in the middle of an edit: the last valid configuration applies until the file is valid again.
             duty.config = replace(duty.config, stamp=configuration.stamp(duty.config.path))
-        if duty.jobs != before:
+        if duty.jobs != before or self._lease.of_host:
             yield from self._renew(now=True)
 
     def _hear(self, told: int | None) -> Iterator[Happening]:
@@ -305,7 +313,8 @@ class Supervision:
             return False
         return self._ending.due(claiming=self._claiming, undecided=self._dependents.undecided, hooks=self._hooks.busy)
 
-    def _sleep(self, bell: Bell | None, signals: Signals) -> None:
+    def _sleep(self, bell: Bell | None, signals: Signals) -> Iterator[Happening]:
+        """Wait until there is something to do. A host renews its lease meanwhile, which is no reason to look around."""
         poll = select.poll()
         if bell is not None:
             poll.register(bell.fileno(), select.POLLIN)
@@ -315,8 +324,14 @@ class Supervision:
         shims = self._runs.poll(poll)
         end = monotonic_ms() + self._timeout()
         while True:
-            ready = poll.poll(max(1, end - monotonic_ms()))
-            if bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
+            leases = [self._lease.moment()] if self._lease.of_host else []
+            ready = poll.poll(max(1, min([end, *self._runs.pulses(), *leases]) - monotonic_ms()))
+            if not ready:
+                if monotonic_ms() >= end or self._pulse():
+                    break
+                if leases and self._lease.due and not (yield from self._renew()):
+                    break
+            elif bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
                 break  # a bell may be rung by what this process itself has done
         for descriptor, _ in ready:
             if descriptor in shims:
@@ -324,14 +339,18 @@ class Supervision:
         if not ready and not self._runs.by_id:
             self._queue.rest()
 
+    def _pulse(self) -> bool:
+        """Between two rounds, which ask the database much: store what the runs have printed; returns whether there is
+        more to do."""
+        return self._runs.pulse() or self._answering.asked({run.session for run in self._runs.by_id})
+
     def _timeout(self) -> int:
         """Milliseconds until something is to be done for which no bell rings."""
         now = monotonic_ms()
         moments = [now if self._answering.due else now + SAFETY_NET_MS]
         moments += self._runs.moments()
-        if self._runs.by_id or self._lease.of_host:
-            moments.append(self._lease.moment())
         if self._runs.by_id:
+            moments.append(self._lease.moment())
             moments += [now + TICK_MS] if self.ticking else []
         else:
             moments += self._ending.moments()

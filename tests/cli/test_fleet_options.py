@@ -78,6 +78,7 @@ def test_a_url_anywhere_turns_the_queue_of_the_state_dir_off(aq: Driven, config:
     all_fail("--url", NOBODY)
     all_fail(AGENTQ_URL=NOBODY)
     assert aq("__complete", "sessions", "", env={"AGENTQ_URL": NOBODY}).stdout == ""
+    assert aq("__complete", "sessions", "", NOBODY).stdout == ""  # --url on the line
     config.write_text(f'jobs = 3\nurl = "{NOBODY}"\n')
     all_fail()
     assert aq("__complete", "sessions", "").stdout == ""
@@ -138,3 +139,10 @@ def test_a_path_that_is_only_on_another_machine_is_accepted_for_a_fleet(aq: Driv
             aq("submit", *words, "--exec", "--", "true", code=2)
             aq("--url", url, "submit", *words, "--exec", "--", "true", code=5)
         aq("--url", url, "submit", "-C", "nowhere", "--exec", "--", "true", code=2)
+
+
+def test_a_unit_of_a_host_has_the_url_without_its_password(aq: Driven) -> None:
+    for kind in ("systemd", "cron"):
+        printed = aq("service", "print", kind, env={"AGENTQ_URL": NOBODY}).stdout
+        assert "postgresql://agentq@127.0.0.1:1/agentq" in printed
+        assert "hush" not in printed

@@ -121,11 +121,13 @@ def test_a_diamond_over_several_sessions(queue: Queue) -> None:
     d, b, c, a = submit(queue, waiting("d", 1, 2), waiting("b", 3), waiting("c", 3), command("a"))
     assert statuses(queue, d, b, c, a) == ["blocked", "blocked", "blocked", "queued"]
     ended(queue, a)
-    assert sorted(settle(queue)) == sorted([str(b), str(c)])
+    settle(queue)
+    assert statuses(queue, d, b, c) == ["blocked", "queued", "queued"]
     ended(queue, b)
     assert settle(queue) == []
     ended(queue, c)
-    assert settle(queue) == [str(d)]
+    settle(queue)
+    assert statuses(queue, d) == ["queued"]
     assert settle(queue) == []
 
 
@@ -143,11 +145,10 @@ def test_a_failure_cancels_the_whole_closure_in_its_own_commit(queue: Queue) -> 
     assert not list(queue.runs(address=addresses[-1]))
 
 
-def test_a_failure_cancels_the_closure_over_sessions_once_each_is_settled(queue: Queue) -> None:
+def test_a_failure_cancels_the_closure_over_sessions(queue: Queue) -> None:
     tasks = [command("a"), waiting("b", 0), waiting("c", 1), waiting("a", 2), waiting("z", 3)]
     a, *others = submit(queue, *tasks)
     ended(queue, a, RunStatus.ERROR)
-    assert statuses(queue, *others) == ["blocked"] * 4
     settle(queue)
     assert {why(queue, address) for address in others} == {("cancelled", f"dependency {a} failed")}
     assert settle(queue) == []
@@ -210,7 +211,6 @@ def test_what_was_retried_and_has_completed_before_anybody_looked_releases_at_on
     settle(queue)
     queue.retry(first)
     ended(queue, first)
-    assert statuses(queue, second) == ["cancelled"]
     settle(queue)
     assert statuses(queue, second) == ["queued"]
 
@@ -297,15 +297,17 @@ def test_a_replaced_task_makes_no_cycle_through_new_ones(queue: Queue) -> None:
     assert len(list(queue.tasks())) == 2
 
 
+@pytest.mark.dear
 def test_many_dependents_in_another_session_are_told_together(queue: Queue) -> None:
     (first,) = submit(queue, command("a"))
     many = submit(queue, *[waiting("b", first)] * 1200)
-    ended(queue, first)
+    run = start(queue, first)
     last = queue.last_event()
-    assert len(settle(queue)) == 1200
+    finish(queue, run)
+    assert len(settle(queue)) in (0, 1200), "in the same commit, or a few"
     assert len(startable(queue)) == 1 and statuses(queue, *many[-1:]) == ["queued"]
     assert queue.unsettled_sessions() == []
-    assert queue.last_event() == last + 1200
+    assert queue.last_event() == last + 1201
 
 
 def test_what_a_live_task_waits_for_is_not_pruned(queue: Queue) -> None:
@@ -364,7 +366,8 @@ def test_what_one_session_owes_another_survives_a_lost_process(queue: Queue, clo
     ended(queue, first)
     queue.close()
     with engine.open(clock) as other:
-        assert settle(other) == [str(second)]
+        settle(other)
+        assert statuses(other, second) == ["queued"]
 
 
 def test_a_dependent_of_a_running_task_follows_it_when_it_is_cancelled(queue: Queue) -> None:

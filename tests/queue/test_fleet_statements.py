@@ -42,6 +42,7 @@ TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "targ
 
 LISTS = {
     "passed": "[]",
+    "numbers": "[1]",
     "signs": "[]",
     "seqs": "[1]",
     "gone": "[1]",

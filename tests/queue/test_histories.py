@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis.stateful import run_state_machine_as_test
-from queue_driver import ENGINES, engine_param
+from queue_driver import Engine
 from queue_model import Histories, histories
 
 
-@pytest.mark.parametrize("engine", [engine_param("local"), engine_param("fleet")])
-def test_statuses_picks_lanes_keys_and_events_are_after_every_step_as_the_model_has_them(engine: str) -> None:
-    run_state_machine_as_test(lambda: Histories(ENGINES[engine]), settings=histories(10, 40))
+def test_statuses_picks_lanes_keys_and_events_are_after_every_step_as_the_model_has_them(engine: Engine) -> None:
+    run_state_machine_as_test(lambda: Histories(type(engine)), settings=histories(10, 40))

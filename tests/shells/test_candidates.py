@@ -154,7 +154,8 @@ def test_no_parser_and_no_printer_is_imported(agentq: Agentq) -> None:
     assert "agentq_cli.cli.candidates" in loaded
     modules = {name.removeprefix("agentq_cli.") for name in loaded if name.startswith("agentq_cli.")}
     assert modules == {
-        *("__main__", "base", "base.defaults", "base.environment", "base.names", "cli", "cli.candidates"),
+        *("__main__", "base", "base.database_url", "base.defaults", "base.environment", "base.names"),
+        *("cli", "cli.candidates"),
         *("engines", "engines.door", "engines.local", "engines.local.queries", "engines.local.suggestions"),
     }
     assert not loaded & {"typer", "rich", "dataclasses", "tomllib", "asyncio", "logging", "ctypes"}

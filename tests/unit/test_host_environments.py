@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from agentq_cli.host import environments
@@ -31,12 +32,18 @@ def test_what_was_kept_is_found_here_and_nowhere_else(tmp_path: Path) -> None:
 
 def test_it_is_forgotten_when_no_task_refers_to_it_and_no_submit_may_be_about_to(tmp_path: Path) -> None:
     place = Place(str(tmp_path))
-    assert environments.forget(place, ()) == 0
+    asked: list[set[int]] = []
+
+    def referred(numbers: Sequence[int]) -> set[int]:
+        asked.append(set(numbers))
+        return {wanted} & set(numbers)
+
+    assert environments.forget(place, referred) == 0
     wanted, old, young = (environments.keep(place, "key", text) for text in ("a", "b", "c"))
     for number in (wanted, old):
         os.utime(f"{tmp_path}/environments/{number}", (0, 0))
-    assert environments.forget(place, {wanted}) == 1
+    assert environments.forget(place, referred) == 1
     assert files(place) == sorted(map(str, (wanted, young)))
-    # Whoever submits with it again in the meantime keeps it.
-    environments.keep(place, "key", "a")
-    assert environments.forget(place, ()) == 0
+    # What was found to be wanted is not asked for again before a day has passed.
+    assert environments.forget(place, referred) == 0
+    assert asked == [{wanted, old}]

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from package_trees import ROOT, modules
 
-from agentq_cli.engines.local.queries import statements
+from agentq_cli.engines import named_statements
 
 QUEUE_TESTS = Path(__file__).parent.parent / "queue"
-QUERIES = ROOT / "engines/local/queries"
 
 FLOORS = (
     ("__main__", "manual"),
@@ -30,10 +29,12 @@ FLOORS = (
 )
 """From the top down: a room imports only rooms below it. Rooms of one floor may import each other."""
 
-ENGINE = "agentq_cli.engines.local"
+ENGINES = ("local", "fleet")
+ENGINE = tuple(f"agentq_cli.engines.{name}" for name in ENGINES)
+INSIDE = tuple(f"engines/{name}/" for name in ENGINES)
 
 KNOWING = {
-    "engines/door.py",  # opens the one there is
+    "engines/door.py",  # opens one of them
     "manual/state_page.py",  # the man page of the files
 }
 """Who imports an engine, or names a file of one."""
@@ -110,7 +111,7 @@ def test_nobody_but_the_door_imports_an_engine() -> None:
     knowing = {
         name
         for name, tree in modules().items()
-        if not name.startswith("engines/local/") and any(each.startswith(ENGINE) for each in imported(tree))
+        if not name.startswith(INSIDE) and any(each.startswith(ENGINE) for each in imported(tree))
     }
     assert knowing == KNOWING
 
@@ -136,7 +137,7 @@ def test_a_step_knows_neither_an_engine_nor_a_database_nor_the_machine() -> None
     own = ("agentq_cli.engines.steps", "agentq_cli.engines.nouns")
     for name, tree in steps().items():
         assert not {each for each in imported(tree) if room(each) == "engines" and not each.startswith(own)}, name
-        assert not {each for each in names(tree) if each.startswith((ENGINE, "agentq_cli.host"))}, name
+        assert not {each for each in names(tree) if each.startswith((*ENGINE, "agentq_cli.host"))}, name
         assert not names(tree) & {"sqlite3", "_sqlite3", "os", "pathlib"}, name
 
 
@@ -172,23 +173,43 @@ def test_only_an_engine_has_sql_and_opens_a_database() -> None:
     knowing = {name for name, tree in modules().items() if {"sqlite3", "_sqlite3"} & names(tree)}
     # Figures are made of a copy of the runs in a temporary file, and doctor tells SQLite's version.
     copying = {"engines/shared/stats.py"}
-    assert {name for name in telling if not name.startswith(("engines/local/", "engines/fleet/"))} == copying
+    assert {name for name in telling if not name.startswith(INSIDE)} == copying
     others = {"engines/sqlite_driver.py", "diagnose/doctor.py"} | copying
-    assert {name for name in knowing if not name.startswith("engines/local/")} == others
+    assert {name for name in knowing if not name.startswith(INSIDE)} == others
 
 
-def statements_of(tree: ast.Module) -> Iterator[str]:
-    """The statements that a module asks, tells or reads by name."""
-    for text in texts(tree):
-        file, dot, name = text.partition(".")
-        if dot and file.isidentifier() and name.isidentifier() and (QUERIES / f"{file}.sql").exists():
-            yield text
+def statements(engine: str) -> set[str]:
+    """The statements of an engine, by FILE.NAME."""
+    files = (ROOT / f"engines/{engine}/queries").glob("*.sql")
+    return {f"{file.stem}.{name}" for file in files for name in named_statements(str(file))}
 
 
-def test_every_statement_that_a_step_or_a_shared_verb_names_is_there() -> None:
-    asked = {text for tree in (steps() | shared()).values() for text in statements_of(tree)}
-    assert len(asked) > 100
-    assert not {text for text in asked if text.partition(".")[2] not in statements(text.partition(".")[0])}
+def asked(tree: ast.Module, among: set[str]) -> set[str]:
+    """Those of these statements that a module asks, tells or reads by name."""
+    return set(texts(tree)) & among
+
+
+def test_a_statement_that_a_step_or_a_shared_verb_names_is_in_every_engine() -> None:
+    files = {name.partition(".")[0] for engine in ENGINES for name in statements(engine)}
+    named = {
+        text
+        for tree in (steps() | shared()).values()
+        for text in texts(tree)
+        if re.fullmatch(rf"({'|'.join(files)})\.[a-z_]+", text)
+    }
+    assert len(named) > 100
+    assert {engine: named - statements(engine) for engine in ENGINES} == {engine: set() for engine in ENGINES}
+
+
+def test_a_statement_of_one_engine_is_that_engine_s_own() -> None:
+    """What only one has is asked by that one alone, so that none can be missing in the other."""
+    local, fleet = map(statements, ENGINES)
+    for engine, only in {"local": local - fleet, "fleet": fleet - local}.items():
+        own = {name: tree for name, tree in modules().items() if name.startswith(f"engines/{engine}/")}
+        words = {word for tree in own.values() for word in texts(tree)}
+        assert not {name for name in only if not words & {name, name.partition(".")[2]}}, f"nobody in {engine} asks"
+        others = [tree for name, tree in modules().items() if name not in own]
+        assert not {name for tree in others for name in asked(tree, only)}
 
 
 def test_what_every_engine_must_do_is_tested_without_files_or_sqlite() -> None:

@@ -13,7 +13,7 @@ from agentq_cli import __version__
 from agentq_cli.base import procfs
 from agentq_cli.base.errors import Busy, Usage
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.fleet import ending, errors, lease, presence
+from agentq_cli.engines.fleet import errors, lease, presence
 from agentq_cli.engines.fleet.observing import Observer
 from agentq_cli.engines.fleet.presence import Presence
 from agentq_cli.engines.nouns import Renewal, Rescued
@@ -26,7 +26,7 @@ from agentq_cli.policy.observation import Beat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -61,12 +61,16 @@ class Hosts(Presence):
         def in_queue(self, *, actor: Actor = Actor.USER) -> AbstractContextManager[Writing]: ...
 
     def __init__(self) -> None:
+        self._agents: tuple[str, ...] = ()
         self._observer = Observer()
         self._wait = timelines.SETTLED
         self._timeline = ""
         self._connected = 0
 
     # Going on duty
+
+    def bring(self, settings: FleetSettings, agents: Sequence[str]) -> None:
+        self.settings, self._agents = settings, tuple(agents)
 
     def join(self, supervisor: Supervisor) -> Renewal:
         while True:
@@ -122,7 +126,7 @@ class Hosts(Presence):
             "boot_id": procfs.boot_id(),
             "version": __version__,
             "lease_ms": lease_ms,
-            "agents": "[]",
+            "agents": dumps(self._agents),
             "labels": dumps(self.settings.labels),
         }
 
@@ -147,7 +151,7 @@ class Hosts(Presence):
         """Renew the host, and look at the others."""
         host = self.own["host_id"]
         asked = self._asked(host, asked_at)
-        last = self.database.written("hosts.renew", self.own | {"lease_ms": asked.lease_ms})
+        last = self.database.written("hosts.renew", self.own | self._described(asked.lease_ms))
         ((beat, now, runs, beats),) = self.database.send(b";".join([*before, last]))
         self.database.told(now, asked_at)
         answered = self.boottime()
@@ -197,6 +201,8 @@ class Hosts(Presence):
                 return []  # it has given a sign, or somebody else was faster
             why = f"host '{found[0][0]}' was lost"
             done = [Rescued(why)]
+            from agentq_cli.engines.fleet import ending
+
             for session, seq, attempt, stop in write.ask("hosts.runs_of", {"id": beat.host}):
                 run = RunId(session, seq, attempt)
                 done.append(Rescued(why, run, ending.lost(write.part(session), run, stop=stop, why=why)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from agentq_cli.base.context import contextmanager
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.transaction import SessionWrite
+    from agentq_cli.engines.shared.given import Given
     from agentq_cli.engines.transaction import Snapshots, Values
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.tasks import NewTask, Task
+else:
+    Given = object
 
 
-class Opened:
+class Opened(Given):
     """A context manager; use one per thread, and none across a fork."""
 
     own: dict[str, Any]
@@ -131,9 +135,6 @@ class Opened:
     def ring(self) -> None:
         """Nothing: the commit itself wakes whoever waits."""
 
-    def session_names(self) -> list[str]:
-        return [name for (name,) in self.reading.ask("read.session_names")]
-
     def known(self, session: str) -> None:
         below(session)
         if not self.reading.ask("read.session", {"name": session}):
@@ -214,8 +215,11 @@ class Opened:
             return batch.store(write, tasks, sessions, max_queued=max_queued)
 
     def after_claim(self, session: str) -> None:
-        # A session has a directory where one of its tasks runs.
-        os.makedirs(self.here.session(session), 0o700, exist_ok=True)
+        """The agent will find the files of its session on this machine."""
+        from agentq_cli.engines.fleet.agents_files import AgentsFiles
+
+        with contextlib.suppress(AgentqError, OSError):  # it is claimed; the start says what cannot be written
+            AgentsFiles(self.here, session).create()
 
     def forget_runs(self, tasks: Sequence[Task]) -> None:
         """Those of this machine; each other host removes its own (`upkeep`)."""

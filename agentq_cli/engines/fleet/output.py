@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class StoredOutput(Output):
     """A stream read from its rows, from any machine. What was read ahead is forgotten when it is closed."""
 
+    pace = 0.2
+
     def __init__(self, stored: Stored, offset: int = 0) -> None:
         super().__init__(offset)
         self._stored = stored

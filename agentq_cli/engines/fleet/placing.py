@@ -23,6 +23,11 @@ class Placing:
         """Whether the host of a place has not been lost, or gone for longer than a lease."""
         return bool(self._queue.reading.ask("placing.expected", {"key": key, "now": self._queue.now}))
 
+    def bound(self, session: str) -> Bound | None:
+        """The host that a session is bound to."""
+        found = self._queue.reading.ask("placing.bound", {"name": session})
+        return Bound(*found[0]) if found else None
+
     def ran_on(self, address: Address) -> Bound | None:
         """The host of a task's last run."""
         found = self._queue.reading.ask("placing.ran_on", address._asdict())
@@ -34,6 +39,16 @@ class Placing:
         values = {**self._queue.own, "passed": dumps(given), "now": self._queue.now}
         database = self._queue.database
         database.change(b";".join(database.written(f"placing.{name}", values) for name in ("note", "forget")))
+
+    def forget_environments(self) -> None:
+        """Remove the environments captured here to which no task refers any more."""
+        from agentq_cli.host import environments
+
+        def referred(numbers: Sequence[int]) -> set[int]:
+            found = self._queue.reading.ask("placing.environments", {"numbers": dumps(numbers)})
+            return {int(number) for (number,) in found}
+
+        environments.forget(self._queue.here, referred)
 
     def passed_over(self, session: str) -> list[PassedOver]:
         """What the hosts on duty cannot run of a session, as far as they noted it lately."""

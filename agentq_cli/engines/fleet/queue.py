@@ -11,12 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.engines.fleet.hooks import Hooks
     from agentq_cli.engines.fleet.moving import Moving
     from agentq_cli.engines.fleet.placing import Placing
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
     from agentq_cli.engines.shared.figures import Figures
-    from agentq_cli.engines.shared.hooks import Hooks
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
@@ -29,6 +29,7 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
     def __init__(self, *args: Any, **options: Any) -> None:
         Hosts.__init__(self)
         Logs.__init__(self)
+        self._voice: Voice | None = None
         Opened.__init__(self, *args, **options)
 
     # Runs
@@ -63,7 +64,7 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
     @property
     def hooks(self) -> Hooks:
         """The hooks that events call."""
-        from agentq_cli.engines.shared.hooks import Hooks
+        from agentq_cli.engines.fleet.hooks import Hooks
 
         return Hooks(self)
 
@@ -72,7 +73,9 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         """What agents request."""
         from agentq_cli.engines.fleet.voice import Voice
 
-        return Voice(self)
+        if self._voice is None:
+            self._voice = Voice(self)
+        return self._voice
 
     @property
     def moving(self) -> Moving:

@@ -16,7 +16,7 @@ from agentq_cli.policy import placement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -49,6 +49,11 @@ class Asking:
     def of_session(self, session: str) -> Asking:
         """The same about what belongs to a session."""
         return Asking(self.database, {**self.own, "session": session})
+
+    def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
+        if sessions is None:
+            return self.ask("dispatch.heads", {"now": now})
+        return self.ask("dispatch.heads_of", {"now": now, "sessions": ",".join(sessions)})
 
     def environment(self, number: int) -> str | None:
         """See `transaction.Reading`; in a file of the host that captured it."""

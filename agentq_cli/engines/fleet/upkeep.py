@@ -47,13 +47,15 @@ class Upkeep:
 
     def end(self, session: str | None = None) -> Step:
         self._queue.voice.record()
+        if not self._queue.database.rehearsing:
+            self._queue.placing.forget_environments()
         yield from ()
 
     def recall(self, find_run: FindRun, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
         yield from ()
 
     def give_up(self, run: RunId) -> None:
-        """Nothing: there is no file of a session that could not be read."""
+        self._queue.tell("dispatch.delete_worker", run._asdict())
 
     def faults(self) -> Iterator[tuple[str, Fault]]:
         yield from ()

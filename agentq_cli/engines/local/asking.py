@@ -8,7 +8,7 @@ from agentq_cli.engines.local.queries import statement
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from contextlib import AbstractContextManager
 
     from agentq_cli.engines.transaction import Row, Values
@@ -24,6 +24,11 @@ class Asking:
 
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
         return self.database.execute(statement(name), values).fetchall()
+
+    def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
+        from agentq_cli.engines.local import heads
+
+        return heads.of_all(self, now) if sessions is None else heads.of_some(self, now, sessions)
 
     def environment(self, number: int) -> str | None:
         """See `transaction.Reading`; for the file of a session."""

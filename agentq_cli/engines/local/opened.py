@@ -135,9 +135,6 @@ class Opened(Given):
 
         return Upkeep(self)  # type: ignore[arg-type]
 
-    def session_names(self) -> list[str]:
-        return [name for (name,) in self.reading.ask("reindex.sessions")]
-
     def known(self, session: str) -> None:
         directory = self.state.session(session)
         if not is_there(directory):

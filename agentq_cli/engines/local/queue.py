@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
@@ -21,7 +20,7 @@ from agentq_cli.model.actions import Actor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
     from agentq_cli.base.clock import Clock
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from agentq_cli.host.output import Output
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
@@ -143,7 +143,28 @@ class LocalQueue(Opened, Readings):
     def why_unposted(self, run: RunId | str) -> str | None:
         return self._unposted.pop(str(run), None)
 
+    # What waits for tasks of other sessions is settled in a commit of its own session
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        from agentq_cli.engines.steps import dependencies
+
+        with self.in_session(session, actor=actor, background=True) as write:
+            noted = [seq for (seq,) in write.ask("dependencies.unsettled", {"session": session})]
+            settled = [dependencies.settle(write, seq) for seq in noted]
+            for seq in noted:
+                write.tell("dependencies.settled", {"session": session, "seq": seq})
+        changed = [task for task in settled if task is not None]
+        if changed:
+            self.ring()
+        return changed
+
+    def unsettled_sessions(self) -> list[str]:
+        return [session for (session,) in self.reading.ask("dependencies.unsettled_sessions")]
+
     # Supervisors
+
+    def bring(self, settings: FleetSettings, agents: Sequence[str]) -> None:
+        """Nothing: there is no fleet."""
 
     def join(self, supervisor: Supervisor) -> Renewal:
         if self.state.kept is None:

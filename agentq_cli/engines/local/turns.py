@@ -55,7 +55,7 @@ def _unknown(state: StateDir, index: sqlite3.Connection, directory: str) -> tupl
         return [], None
     if stamp == seen.known_directory(index):
         return [], None
-    known = {name for (name,) in index.execute(reindex.REINDEX["sessions"]).fetchall()}
+    known = {name for (name,) in index.execute(statement("read.session_names")).fetchall()}
     return [name for name in state.session_names() if name not in known], stamp
 
 

@@ -39,21 +39,27 @@ class Given(Protocol):
     def now(self) -> int:
         """The queue's wall clock."""
 
-    @property
-    def placing(self) -> Placing:
-        """Which host runs what."""
-
     def session_names(self) -> list[str]:
         """The names of all sessions."""
 
     def known(self, session: str) -> None:
         """Raises NotFound, with the nearest name, if there is no such session, and Usage if the name is not valid."""
 
+    def unsettled_sessions(self) -> list[str]:
+        """See `verbs.Queue`."""
+
+    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
+        """See `verbs.Queue`."""
+
     def ring(self) -> None:
         """Wake every waiting process after a commit that may concern it, except this one, which is awake."""
 
     def lives(self, owner: Identity) -> bool:
         """Whether a supervisor, or another owner of something, is still running."""
+
+    @property
+    def placing(self) -> Placing:
+        """Which host runs what."""
 
     # Transactions
 

@@ -26,17 +26,22 @@ if TYPE_CHECKING:
 class Readings(Attendance, Pauses):
     """Every verb that is the same in every engine."""
 
+    def session_names(self) -> list[str]:
+        return [name for (name,) in self.reading.ask("read.session_names")]
+
     def sessions(self) -> Iterator[SessionInfo]:
         trouble: list[AgentqError] = []
         after = ""
         while found := self.reading.ask("read.sessions", {"after": after, "limit": read.PAGE}):
-            for name, paused, reason in found:
-                yield self._session(name, bool(paused), reason, trouble)
+            for name, paused, reason, host in found:
+                yield self._session(name, bool(paused), reason, host, trouble)
             after = found[-1][0]
         if trouble:
             raise trouble[0]
 
-    def _session(self, name: str, paused: bool, reason: str | None, trouble: list[AgentqError]) -> SessionInfo:
+    def _session(
+        self, name: str, paused: bool, reason: str | None, host: str | None, trouble: list[AgentqError]
+    ) -> SessionInfo:
         from agentq_cli.model.sessions import SessionInfo
 
         counts: dict[str, int] = dict(self.reading.ask("read.session_counts", {"session": name, "now": self.now}))
@@ -59,6 +64,7 @@ class Readings(Attendance, Pauses):
             conversations=dict(conversations),
             parallel=None,
             path=self.here.session(name),
+            host=host,
         )
 
     def pause_reason(self, session: str) -> str | None:
@@ -148,7 +154,7 @@ class Readings(Attendance, Pauses):
 
         lane = [worker for worker in workers if worker.session == session]
         found = self.reading.ask("read.session", {"name": session})
-        paused, reason = found[0][1:] if found else (False, None)
+        paused, reason, host = found[0][1:] if found else (False, None, None)
         retrying = self.reading.ask("read.session_retrying", {"session": session, "now": self.now})
         return waiting.Surroundings(
             session_paused=bool(paused),
@@ -162,7 +168,7 @@ class Readings(Attendance, Pauses):
             jobs=jobs,
             ahead=0,
             gate=gate,
-            editing=waiting.editing(workers, directory),
+            editing=waiting.editing(workers, directory, host),
             hosts=hosts,
             passed_over=self.placing.passed_over(session) if hosts else (),
         )

@@ -330,20 +330,6 @@ class Pauses(Given):
                 else:
                     yield from settled
 
-    def settle_dependents_in(self, session: str, *, actor: Actor) -> list[Task]:
-        from agentq_cli.engines.steps import dependencies
-
-        with self.in_session(session, actor=actor, background=True) as write:
-            settled = dependencies.settle_noted(write)
-        if settled:
-            self.ring()
-        return settled
-
-    def unsettled_sessions(self) -> list[str]:
-        from agentq_cli.engines.steps import dependencies
-
-        return dependencies.unsettled_sessions(self.reading)
-
     def ended_before(self, moment: int, *, session: str | None = None) -> list[Address]:
         values = {"before": moment, "session": session}
         return [Address(*row) for row in self.reading.ask("read.ended_before", values)]

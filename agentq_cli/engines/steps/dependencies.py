@@ -206,17 +206,3 @@ def _reopen(write: Transaction, task: Task) -> Task | None:
     )
     write.save(task, again, event="reopen", reason=f"{task.dep_failed} was retried")
     return _decide(write, again, find(write, again.address)) or again
-
-
-def unsettled_sessions(reading: Reading) -> list[str]:
-    """The sessions with tasks that are still to be settled."""
-    return [session for (session,) in reading.ask("dependencies.unsettled_sessions")]
-
-
-def settle_noted(write: Transaction) -> list[Task]:
-    """Settle the noted tasks of a session, at most as many as one short transaction can take."""
-    noted = [seq for (seq,) in write.ask("dependencies.unsettled", {"session": write.session})]
-    changed = [settle(write, seq) for seq in noted]
-    for seq in noted:
-        write.tell("dependencies.settled", {"session": write.session, "seq": seq})
-    return [task for task in changed if task is not None]

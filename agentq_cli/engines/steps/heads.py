@@ -6,7 +6,7 @@ check again. Changes without an event (a rebuilt index, a slot that was moved) a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import replace
@@ -21,12 +21,6 @@ MOST = 500
 
 ANEW_MS = 30_000
 """How old the last full read may be at most, whatever the events say."""
-
-ANYWHERE: dict[str, object] = {"directory": "", "needs": ""}
-"""The part of the first group that says where its tasks run."""
-
-LEAST = -1 << 31
-"""Below every priority."""
 
 
 def snapshot(reading: Snapshots, sessions: Collection[str] = (), *, now: int) -> order.Snapshot:
@@ -85,25 +79,9 @@ def no_retry_first(reading: Reading, head: order.Head, found: order.Snapshot, *,
     return order.lane_open(head, replace(lane, retrying=set(waiting)), width)
 
 
-def heads(reading: Reading, now: int) -> Iterator[order.Head]:
-    """The head of every group."""
-    group: dict[str, object] = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0} | ANYWHERE
-    while found := reading.ask("dispatch.next_head", group | {"now": now}):
-        head = order.Head(*found[0])
-        group = {name: getattr(head, name) for name in group}
-        yield head
-
-
-def heads_of(reading: Reading, session: str, now: int) -> list[order.Head]:
-    """The heads of one session."""
-    found: list[order.Head] = []
-    group: dict[str, object] = {"agent": "", "priority": LEAST, "shares": 0, "retry": 0} | ANYWHERE
-    values = {"session": session, "now": now}
-    while row := reading.ask("dispatch.next_head_of", values | group):
-        head = order.Head(*row[0])
-        group = {name: getattr(head, name) for name in group}
-        found.append(head)
-    return found
+def heads(reading: Snapshots, now: int, sessions: Collection[str] | None = None) -> list[order.Head]:
+    """The head of every group, or of those of some sessions."""
+    return [order.Head(*row) for row in reading.heads(now, sessions)]
 
 
 class Heads:
@@ -177,17 +155,17 @@ class Heads:
         self._ready.clear()
         self._doubted.clear()
         self._read_at = monotonic_ms()
-        found: dict[str, list[order.Head]] = {}
-        for head in heads(self._reading, now):
-            found.setdefault(head.session, []).append(head)
-        for session in found:
-            self._put(session, found[session])
+        self._put({}, heads(self._reading, now))
 
     def _reread(self, now: int) -> None:
-        while self._doubted:
-            session = self._doubted.pop()
-            self._put(session, heads_of(self._reading, session, now))
+        if self._doubted:
+            sessions = sorted(self._doubted)
+            self._doubted.clear()
+            self._put({session: [] for session in sessions}, heads(self._reading, now, sessions))
 
-    def _put(self, session: str, heads: list[order.Head]) -> None:
-        if not self._sessions or session in self._sessions:
-            self._ready.replace(session, heads)
+    def _put(self, of: dict[str, list[order.Head]], found: Iterable[order.Head]) -> None:
+        for head in found:
+            of.setdefault(head.session, []).append(head)
+        for session, own in of.items():
+            if not self._sessions or session in self._sessions:
+                self._ready.replace(session, own)

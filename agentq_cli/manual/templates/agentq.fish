@@ -102,9 +102,9 @@ function __agentq_ask --argument-names kind
         switch $words[$i]
             case --
                 break
-            case '--state-dir=*'
-                set state (string replace -- --state-dir= '' $words[$i])
-            case --state-dir
+            case '--state-dir=*' '--url=*'
+                set state (string replace -r '^--[^=]*=' '' -- $words[$i])
+            case --state-dir --url
                 set -q words[(math $i + 1)]
                 and set state $words[(math $i + 1)]
         end

@@ -1,28 +1,50 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of the next (session, agent, priority, shares, retry, directory and needs). Repeated, it visits one
--- row per group, however many wait. What may hold a row back holds its whole group, so no head hides one that may start.
--- A host may be unable to run what needs something: so that is part of the group, as a digest, since it may be long.
--- name: next_head
-SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, s.last_start_at, t.directory,
-       t.needs, CASE WHEN s.host_key IS NOT NULL
+-- The earliest row of each (session, agent, priority, shares, retry, directory and needs): one row a group is visited,
+-- however many wait. What may hold a row back holds its whole group, so no head hides one that may start. A host may be
+-- unable to run what needs something: so that is part of the group, as a digest, since it may be long.
+-- name: heads
+WITH RECURSIVE heads AS (
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+     FROM agentq.tasks t
+     WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
+     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1)
+  UNION ALL
+    SELECT n.* FROM heads h CROSS JOIN LATERAL
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+     FROM agentq.tasks t
+     WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
+       AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.place)
+         > (h.session, h.of_agent, h.priority, h.shares, h.retry, h.place)
+     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) n
+)
+SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h.shares, s.last_start_at, h.directory,
+       h.needs, CASE WHEN s.host_key IS NOT NULL
                      THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
-FROM agentq.tasks t JOIN agentq.sessions s ON s.name = t.session
-WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
-  AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.place)
-    > (:session, :agent, :priority, :shares, :retry, md5(:directory || ' ' || :needs))
-ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1
+FROM heads h JOIN agentq.sessions s ON s.name = h.session
+ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
 
--- The same within one session.
--- name: next_head_of
-SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, s.last_start_at, t.directory,
-       t.needs, CASE WHEN s.host_key IS NOT NULL
+-- The same within some sessions, whose names are given with commas between them.
+-- name: heads_of
+WITH RECURSIVE heads AS (
+    SELECT f.* FROM unnest(string_to_array(:sessions, ',')) AS w (name) CROSS JOIN LATERAL
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+     FROM agentq.tasks t
+     WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = w.name
+     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) f
+  UNION ALL
+    SELECT n.* FROM heads h CROSS JOIN LATERAL
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+     FROM agentq.tasks t
+     WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = h.session
+       AND (t.of_agent, t.priority, t.shares, t.retry, t.place) > (h.of_agent, h.priority, h.shares, h.retry, h.place)
+     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) n
+)
+SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h.shares, s.last_start_at, h.directory,
+       h.needs, CASE WHEN s.host_key IS NOT NULL
                      THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
-FROM agentq.tasks t JOIN agentq.sessions s ON s.name = t.session
-WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = :session
-  AND (t.of_agent, t.priority, t.shares, t.retry, t.place)
-    > (:agent, :priority, :shares, :retry, md5(:directory || ' ' || :needs))
-ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1
+FROM heads h CROSS JOIN LATERAL (SELECT * FROM agentq.sessions WHERE name = h.session LIMIT 1) s
+ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
 -- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.

@@ -37,8 +37,11 @@ INSERT INTO agentq.hooks (event, hook, at, session, seq, attempt, status, agent,
 VALUES (:event, :hook, :at, :session, :seq, :attempt, :status, :agent, :reason, :host_id, :pid, :start_time, :boot_id)
 ON CONFLICT DO NOTHING
 
+-- Of those that this host may take over: its own, and those of hosts that were lost or have left.
 -- name: owners
 SELECT DISTINCT pid, start_time, boot_id FROM agentq.hooks
+WHERE host IS NOT DISTINCT FROM :host_id
+   OR NOT EXISTS (SELECT 1 FROM agentq.hosts WHERE agentq.hosts.id = agentq.hooks.host AND left_at IS NULL)
 
 -- name: take
 UPDATE agentq.hooks SET host = :host_id, pid = :pid, start_time = :start_time, boot_id = :boot_id

@@ -31,7 +31,8 @@ WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id AND host = 
 -- name: renew
 WITH me AS (
   UPDATE agentq.hosts
-  SET beat = beat + 1, lease_ms = :lease_ms,
+  SET beat = beat + 1, lease_ms = :lease_ms, name = :name, labels = :labels, version = :version,
+      agents = CASE WHEN :agents = '[]' THEN agents ELSE :agents END,
       jobs = coalesce((SELECT max(jobs) FROM agentq.supervisors WHERE host = :host_id), 0),
       beat_at = floor(extract(epoch FROM clock_timestamp()) * 1000)
   WHERE id = :host_id RETURNING beat)

@@ -3,6 +3,9 @@
 -- name: expected
 SELECT 1 FROM agentq.hosts WHERE key = :key AND (left_at IS NULL OR left_at + lease_ms > :now)
 
+-- name: bound
+SELECT host_key, host, host_key = :host_key FROM agentq.sessions WHERE name = :name AND host_key IS NOT NULL
+
 -- name: ran_on
 SELECT host_key, host, host_key = :host_key FROM agentq.task_runs
 WHERE session = :session AND seq = :seq ORDER BY attempt DESC LIMIT 1
@@ -30,6 +33,7 @@ JOIN agentq.tasks t ON t.session = u.session AND t.seq = u.seq
 WHERE u.session = :session AND u.at > :since AND h.left_at IS NULL AND t.status = 'queued'
 ORDER BY u.seq, h.name
 
--- The captured environments to which tasks refer.
+-- To which of some captured environments tasks refer.
 -- name: environments
-SELECT DISTINCT environment FROM agentq.tasks WHERE environment IS NOT NULL
+SELECT DISTINCT environment FROM agentq.tasks
+WHERE environment IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:numbers AS json)))

@@ -61,7 +61,7 @@ WHERE session = :session AND seq = :seq AND id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: sessions
-SELECT name, paused_at IS NOT NULL, paused_reason FROM agentq.sessions
+SELECT name, paused_at IS NOT NULL, paused_reason, host FROM agentq.sessions
 WHERE name > :after ORDER BY name LIMIT :limit
 
 -- name: session_counts
@@ -131,7 +131,7 @@ WHERE scope <> 'jobs' AND (until IS NULL OR until > :now) ORDER BY scope DESC, n
 SELECT value FROM agentq.meta WHERE name = :name
 
 -- name: session
-SELECT name, paused_at IS NOT NULL, paused_reason FROM agentq.sessions WHERE name = :name
+SELECT name, paused_at IS NOT NULL, paused_reason, host FROM agentq.sessions WHERE name = :name
 
 -- name: session_names
 SELECT name FROM agentq.sessions ORDER BY name

@@ -54,7 +54,10 @@ WHERE session = :session AND seq = :seq AND id < :before AND {which_runs}
 ORDER BY id DESC LIMIT :limit
 
 -- name: sessions
-SELECT name, paused_at IS NOT NULL, paused_reason FROM sessions WHERE name > :after ORDER BY name LIMIT :limit
+SELECT name, paused_at IS NOT NULL, paused_reason, NULL FROM sessions WHERE name > :after ORDER BY name LIMIT :limit
+
+-- name: session_names
+SELECT name FROM sessions ORDER BY name
 
 -- name: session_counts
 SELECT CASE WHEN status = 'queued' AND due_at > :now THEN iif(retry, 'retrying', 'scheduled') ELSE status END AS shown,
@@ -121,7 +124,7 @@ SELECT scope, name, kind, until, reason FROM holds WHERE scope <> 'jobs' AND (un
 SELECT value FROM meta WHERE name = :name
 
 -- name: session
-SELECT name, paused_at IS NOT NULL, paused_reason FROM sessions WHERE name = :name
+SELECT name, paused_at IS NOT NULL, paused_reason, NULL FROM sessions WHERE name = :name
 
 -- name: due_before
 SELECT count(*) FROM tasks

@@ -88,8 +88,6 @@ SELECT session, seq, attempt FROM workers WHERE session = :session
 -- name: drop_worker
 DELETE FROM workers WHERE session = :session AND seq = :seq AND attempt = :attempt
 
--- name: sessions
-SELECT name FROM sessions ORDER BY name
 
 -- name: paused
 UPDATE sessions SET paused_at = iif(:at IS NULL, NULL, coalesce(paused_at, :at)), paused_reason = :reason
