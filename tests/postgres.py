@@ -63,7 +63,7 @@ class Cluster:
         self.directory = directory
         self.data = directory / "data"
         self.sockets = directory
-        self.port = _free_port()
+        self.port = free_port()
         self._settings = SETTINGS | dict(settings or {})
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -89,7 +89,7 @@ class Cluster:
         options += [f"--port={self.port}", "--listen_addresses=127.0.0.1", f"--unix_socket_directories={self.sockets}"]
         with open(self.directory / "log", "ab") as log:
             self._server = subprocess.Popen(
-                [*_as_user("--pdeathsig", "INT"), _program("postgres"), "-D", self.data, *options],
+                [*as_user("--pdeathsig", "INT"), _program("postgres"), "-D", self.data, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -123,7 +123,7 @@ class Cluster:
 
     def run(self, program: str, *arguments: str | Path) -> str:
         """What one of the server's programs prints, run as the user that owns the cluster."""
-        command = [*_as_user(), _program(program), *map(str, arguments)]
+        command = [*as_user(), _program(program), *map(str, arguments)]
         done = subprocess.run(
             command, capture_output=True, text=True, env=_environment(), cwd=self.directory, check=False
         )
@@ -260,7 +260,7 @@ def _program(name: str) -> Path:
     return directory / name
 
 
-def _as_user(*options: str) -> list[str]:
+def as_user(*options: str) -> list[str]:
     """The beginning of a command that runs as somebody who may own a cluster, which root may not."""
     if os.geteuid() == 0:
         user = pwd.getpwnam(UNPRIVILEGED)
@@ -272,7 +272,8 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))} | {"LC_ALL": "C"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody has now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

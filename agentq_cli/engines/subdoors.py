@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble, WhichRuns
+    from agentq_cli.engines.shared.cargo import Cargo
     from agentq_cli.model.actions import Actor, SweepAction
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.checkpoints import Checkpoint
@@ -167,6 +168,34 @@ class Figures(Protocol):
         """Figures by session and agent that never decrease."""
 
 
+class Moving(Protocol):
+    """Sessions that leave for another queue, and those that come from one. A session that left stays here to be read;
+    whoever would change it is told where it is."""
+
+    def sessions(self) -> list[str]:
+        """The sessions that are here."""
+
+    def left(self) -> dict[str, str]:
+        """Where those are that have left, by session."""
+
+    def running(self, sessions: Collection[str]) -> list[RunId]:
+        """What of these sessions runs now."""
+
+    def torn(self, sessions: Collection[str]) -> list[tuple[str, str]]:
+        """The dependencies between these sessions and others: the task that waits, and the one that it waits for."""
+
+    def leave(self, sessions: Collection[str], to: str, *, all_of_them: bool) -> None:
+        """Close sessions for everybody, who is told where they are: `to`. With `all_of_them` no new one is made here.
+        May be repeated. Raises WrongState if something runs."""
+
+    def cargo(self, sessions: Collection[str], *, all_of_them: bool, log_bytes: int | None) -> Cargo:
+        """What these sessions consist of; with `all_of_them` also what belongs to no session. `log_bytes` is the most
+        of a run's stream, None leaves out what runs printed."""
+
+    def take_in(self, cargo: Cargo, *, source: str, all_of_them: bool) -> None:
+        """Store sessions that come from elsewhere, in place of what they had been here before they left."""
+
+
 class Upkeep(Protocol):
     """What an engine needs to stay in order: a sweep calls `begin`, `asking`, `end`, a supervisor `recall`."""
 
@@ -242,6 +271,9 @@ class Placing(Protocol):
     def expected(self, key: str) -> bool:
         """Whether the host whose place has this key is to be waited for: it has not left for longer than a lease, and
         is not lost."""
+
+    def bound(self, session: str) -> Bound | None:
+        """The host that a session is bound to; None: to none, or there is only one host."""
 
     def ran_on(self, address: Address) -> Bound | None:
         """The host of the task's last run; None if it has never run, or if there is only one host."""

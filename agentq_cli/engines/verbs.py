@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
-    from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Placing, RunFiles, Upkeep, Voice
+    from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Moving, Placing, RunFiles, Upkeep, Voice
     from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
     from agentq_cli.host.run_directory import RunDirectory
@@ -61,6 +61,10 @@ class Queue(Protocol):
     @property
     def placing(self) -> Placing:
         """Which host runs what."""
+
+    @property
+    def moving(self) -> Moving:
+        """Sessions that leave or come."""
 
     @property
     def upkeep(self) -> Upkeep:

@@ -25,10 +25,10 @@ DAY_NS = 86_400_000_000_000
 def keep(place: Place, key: str, text: str) -> int:
     """Keep an environment, as text; its number, another one in each place (`key`), so that it tells nothing. Raises
     Refused."""
-    import hashlib
+    from _blake2 import blake2b  # hashlib loads OpenSSL first, which takes longer than this
 
-    digest = hashlib.sha256(f"{key}\0{text}".encode("utf-8", "surrogateescape")).digest()
-    number = int.from_bytes(digest[:8], "big") >> 1
+    digest = blake2b(f"{key}\0{text}".encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    number = int.from_bytes(digest, "big") >> 1
     path = _path(place, number)
     try:
         try:

@@ -17,7 +17,6 @@ class Supervisor:
 
     `gates` are the admission gates with their numbers, while one of them holds back what it would start. `host` is the
     name of its host in a fleet, None without one; `elsewhere`: that is not this machine, so its pid means nothing here.
-    `agents` are those that it could start, as far as it told when it joined.
     """
 
     identity: Identity
@@ -28,7 +27,6 @@ class Supervisor:
     gates: tuple[Gate, ...] = ()
     host: str | None = None
     elsewhere: bool = False
-    agents: tuple[str, ...] = ()
 
 
 class LastStart(NamedTuple):

@@ -37,7 +37,7 @@ GROUPS = {
     "Trees": ("diff", "land", "trees", "discard", "restore"),
     "Run": ("run", "jobs", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
-    "Set up": ("agents", "config", "service", "fleet", "completion"),
+    "Set up": ("agents", "config", "service", "fleet", "migrate", "completion"),
 }
 """Every command by purpose, in the order of the help."""
 
@@ -607,6 +607,16 @@ ROWS: tuple[Any, ...] = (
         {"metavar": "URL"},
     ),
     (
+        "source",
+        ("migrate",),
+        "one",
+        "",
+        "Where the sessions are: a state dir, or the URL of a fleet.",
+        {"metavar": "FROM"},
+    ),
+    ("destination", ("migrate",), "one", "", "Where they go: the same.", {"metavar": "TO"}),
+    ("--logs", ("migrate",), "flag", HOW, "Also copy what runs have printed.", {}),
+    (
         "--role",
         ("fleet",),
         "text",
@@ -632,7 +642,7 @@ ROWS: tuple[Any, ...] = (
         "Only this session.",
         {},
     ),
-    ("--session -s", ("run",), "names", WHICH, "Only this session; repeatable.", {}),
+    ("--session -s", ("run", "migrate"), "names", WHICH, "Only this session; repeatable.", {}),
     ("--agent -a", ("pause", "resume"), "name", WHICH, "Every task of this agent.", {}),
     ("--agent -a", ("list", "runs", "schedules", "events", "stats", "report"), "name", WHICH, "Only this agent.", {}),
     (
@@ -727,7 +737,7 @@ ROWS: tuple[Any, ...] = (
     ("--wait", ("cancel",), "flag", HOW, "Return once their processes are gone.", {}),
     (
         "--dry-run",
-        ("submit", "schedule", "cancel", "prune", "sweep", "service"),
+        ("submit", "schedule", "cancel", "prune", "sweep", "service", "migrate"),
         "flag",
         HOW,
         "Show what would be done, and change nothing.",

@@ -136,7 +136,7 @@ class Places:
 
     def fit(self, head: Head) -> bool:
         """Whether a head that could start otherwise may start on this host, whatever is edited there."""
-        if head.needs is not None and not self._fits(head):
+        if head.needs and not self._fits(head):
             if self._parallel(head.session) == 1:
                 self._passed_over.add(head.session)
             return False

@@ -35,6 +35,11 @@ class Needs(NamedTuple):
         """As an engine stores it; equal needs are equal texts."""
         return dumps(self)
 
+    @property
+    def may_be_tied(self) -> bool:
+        """Whether it may need what is on the host of some earlier run: a tree, a branch, a conversation."""
+        return self.own_tree or self.continues is not None or self.base is not None
+
 
 def needs(work: Work) -> Needs:
     """What a task needs."""

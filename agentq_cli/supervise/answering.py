@@ -23,6 +23,11 @@ class Answering:
         """A run of a session has ended: its last requests are still to be read."""
         self.due.add(session)
 
+    def asked(self, running: Collection[str]) -> bool:
+        """Whether what runs in these sessions has requested something that may be answered now."""
+        queue, guard = self._duty.queue, self._duty.guard
+        return any(queue.voice.may_ask(session) and guard.may_run(session, STEP) for session in running)
+
     def step(self, running: Collection[str]) -> Iterator[Happening]:
         """Carry out what the agents that are running, or have just ended, requested; `running` are their sessions."""
         guard = self._duty.guard

@@ -1,16 +1,19 @@
-"""Whether what waits fits this host, as a supervisor finds it: a look at the files that a task needs, once a round.
+"""Whether what waits fits this host, as a supervisor finds it by a look at the files that a task needs.
 
-Only a queue with several hosts asks. What does not fit is passed over and noted for all to see, once, and again now and
-then as long as that is so.
+Only a queue with several hosts asks. Thousands of tasks may be for other hosts, so a verdict holds until one of the
+looks that verdicts rest on finds something else; those are few, and taken again each second at most. What does not fit
+is noted for all to see, once, and again now and then as long as that is so.
 """
 
 from __future__ import annotations
 
 import os
+from itertools import islice
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base import environment
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.dataclass import dataclass
 from agentq_cli.model.addresses import Address
 from agentq_cli.options.tree_options import base_task
 from agentq_cli.policy import placement
@@ -24,51 +27,117 @@ if TYPE_CHECKING:
     from agentq_cli.policy.order import Head
     from agentq_cli.policy.placement import Bound, Needs, Tie
 
+LOOK_MS = 1_000
+"""How often the same look is taken."""
+
+ANEW_MS = placement.NOTED_MS // 2
+"""How long a verdict holds at most, whatever the looks find."""
+
+PATIENCE_MS = 1_000
+"""How long something waits before it is noted: most of what is for another host starts there at once."""
+
 MOST_NOTES = 500
 """How many notes are written at once; the others follow in the next rounds."""
 
 
+@dataclass(slots=True)
+class Look:
+    """What was found of what tasks of an agent need, at a look for one of them (`head`)."""
+
+    needs: Needs
+    head: Head
+    why: str | None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Whether a head fits, and in which round that was last asked."""
+
+    head: Head
+    fits: bool
+    asked: int
+
+
 class Fitting:
-    """What one supervisor has found of this host in this round, and has noted in all rounds."""
+    """What one supervisor has found of this host, and has noted."""
 
     def __init__(self, duty: Duty) -> None:
         self._duty = duty
-        self._looked: dict[tuple[str, str], str | None] = {}
+        self._config = duty.config
+        self._round = 0
+        self._anew_at = self._looked_at = monotonic_ms()
+        self._verdicts: dict[tuple[str, int], Verdict] = {}
+        self._looks: dict[tuple[str, str], Look] = {}
         self._expected: dict[str, bool] = {}
         self._ran: dict[Address, Bound | None] = {}
-        self._unfit: set[tuple[str, str]] = set()
         self._noted: dict[Address, tuple[str, int]] = {}
-        self._to_note: dict[Address, str | None] = {}
+        self._to_note: dict[Address, tuple[str | None, int]] = {}
 
     def begin(self) -> None:
-        """Look again at everything, as files come and go."""
-        self._looked.clear()
-        self._expected.clear()
+        """Begin a round: look again, as files and hosts come and go."""
+        self._round += 1
+        now = monotonic_ms()
+        if self._config is not self._duty.config or now - self._anew_at >= ANEW_MS:
+            self._config, self._anew_at = self._duty.config, now
+            for found in (self._verdicts, self._looks, self._expected, self._ran, self._to_note):
+                found.clear()
+        # A look takes some microseconds: however many there are, that is a hundredth of the time.
+        elif now - self._looked_at >= LOOK_MS * max(1, len(self._looks) // 1_000) and self._has_changed():
+            self._verdicts.clear()
+        else:
+            return
+        self._looked_at = now
+
+    def _has_changed(self) -> bool:
+        """Whether anything is not as it was at the last look."""
+        changed = bool(self._ran)
         self._ran.clear()
-        self._unfit.clear()
+        for look in self._looks.values():
+            why = placement.obstacle(look.head.agent, look.needs, self._host(look.head, look.needs))
+            changed, look.why = changed or why != look.why, why
+        for key, before in list(self._expected.items()):
+            self._expected[key] = self._duty.queue.placing.expected(key)
+            changed = changed or self._expected[key] != before
+        self._looked_at = monotonic_ms()
+        return changed
 
     def fits(self, head: Head) -> bool:
         """Whether what a head needs is here."""
-        if head.needs is None:
+        if not head.needs:
             return True
-        why = self._obstacle(head, placement.read(head.needs))
-        self._note(Address(head.session, head.seq), why)
-        if why is not None:
-            self._unfit.add((head.session, head.agent))
+        key = (head.session, head.seq)
+        found = self._verdicts.get(key)
+        if found is not None and found.head is head:
+            found.asked = self._round
+            return found.fits
+        why = self._obstacle(head)
+        self._verdicts[key] = Verdict(head, why is None, self._round)
+        self._note(Address(*key), why)
         return why is None
 
     def passed_over(self, session: str, agent: str) -> bool:
         """Whether something of an agent in a session did not fit in this round."""
-        return (session, agent) in self._unfit
+        return any(
+            (each.head.session, each.head.agent) == (session, agent) and each.asked == self._round
+            for each in self._verdicts.values()
+            if not each.fits
+        )
+
+    def moments(self) -> list[int]:
+        """When to ask again whether something still waits, to note it (monotonic)."""
+        moments = (since + PATIENCE_MS for why, since in self._to_note.values() if why)
+        return list(islice((moment for moment in moments if moment > monotonic_ms()), 1))
 
     def tell(self) -> None:
-        """Write down what was passed over, and what fits by now."""
+        """Write down what was passed over and still waits, and what fits by now."""
         if not self._to_note or not self._duty.guard.may_run(None, "unfit"):
             return
         now = monotonic_ms()
-        notes = dict(list(self._to_note.items())[:MOST_NOTES])
+        due = ((address, why) for address, (why, since) in self._to_note.items() if self._is_due(address, why, since))
+        notes = dict(islice(due, MOST_NOTES))
         with self._duty.guard.guarding(None, "unfit"):
-            self._duty.queue.placing.note([placement.PassedOver(*each, reason=why) for each, why in notes.items()])
+            if notes:
+                self._duty.queue.placing.note([placement.PassedOver(*each, reason=notes[each]) for each in notes])
             for address, why in notes.items():
                 del self._to_note[address]
                 if why is None:
@@ -78,21 +147,30 @@ class Fitting:
         for address in [each for each, (_, at) in self._noted.items() if now - at >= placement.COUNTS_MS]:
             del self._noted[address]  # it no longer waits
 
+    def _is_due(self, address: Address, why: str | None, since: int) -> bool:
+        verdict = self._verdicts.get((address.session, address.seq))
+        waits = verdict is not None and verdict.asked == self._round
+        return why is None or (waits and monotonic_ms() - since >= PATIENCE_MS)
+
     def _note(self, address: Address, why: str | None) -> None:
-        self._to_note.pop(address, None)
+        pending = self._to_note.pop(address, None)
         noted, at = self._noted.get(address, (None, 0))
         if why != noted or (why is not None and monotonic_ms() - at >= placement.NOTED_MS):
-            self._to_note[address] = why
+            since = monotonic_ms() if pending is None or pending[0] is None else pending[1]
+            self._to_note[address] = why, since
 
-    def _obstacle(self, head: Head, needs: Needs) -> str | None:
-        bound = placement.bound(head.bound)
-        ties = list(self._ties(head, needs, bound))
-        if ties:
-            return placement.obstacle(head.agent, needs, self._host(head, needs), ties)
+    def _obstacle(self, head: Head) -> str | None:
         key = (head.agent, head.needs or "")
-        if key not in self._looked:
-            self._looked[key] = placement.obstacle(head.agent, needs, self._host(head, needs))
-        return self._looked[key]
+        look = self._looks.get(key)
+        if look is None:
+            needs = placement.read(key[1])
+            why = placement.obstacle(head.agent, needs, self._host(head, needs))
+            look = self._looks[key] = Look(needs, head, why)
+        needs, why = look.needs, look.why
+        if head.bound is None and not needs.may_be_tied:
+            return why
+        ties = list(self._ties(head, needs, placement.bound(head.bound)))
+        return placement.obstacle(head.agent, needs, self._host(head, needs), ties) if ties else why
 
     def _ties(self, head: Head, needs: Needs, bound: Bound | None) -> Iterator[Tie]:
         """What keeps it on another host."""

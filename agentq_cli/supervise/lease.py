@@ -55,10 +55,7 @@ class Lease:
         duty = self._duty
         self.bring()
         duty.told = duty.queue.jobs()
-        agents = profile.available(duty.config, duty.environ.get("PATH")) if duty.config.url is not None else ()
-        row = Supervisor(
-            duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms(), agents=agents
-        )
+        row = Supervisor(duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms())
         self._last = duty.queue.join(row)
         self.joined = True
 

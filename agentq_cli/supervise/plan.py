@@ -72,7 +72,7 @@ def plan(
             variables.check_host(task.work, config, environ)
     except AgentqError as error:
         return Plan(argv=task.work.argv or (task.work.agent or "",), error=error.message)
-    if head is None or head.needs is None:
+    if head is None or not head.needs:
         return _plan(task, config, past, queue)
     binds = placement.binds(affinity(task.session, config), placement.read(head.needs))
     bound = placement.bound(head.bound)

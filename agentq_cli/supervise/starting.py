@@ -15,7 +15,7 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.model.workers import Worker
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
-from agentq_cli.supervise import plan
+from agentq_cli.supervise import plan, strays
 from agentq_cli.supervise.duty import Duty, Happening
 from agentq_cli.supervise.fitting import Fitting
 from agentq_cli.supervise.gates import Gates
@@ -112,6 +112,7 @@ class Starter:
             return watched
         with self._guard.guarding(claim.run.session, LAUNCH) as tried:
             # Everything that may fail comes first: a launched process is watched, whatever happens.
+            strays.make_way(self._queue.here, claim.run)
             watched.follow(self._duty.config, self._queue)
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
             duty, queue = self._duty, self._queue
@@ -157,7 +158,7 @@ class Starter:
 
     def moments(self) -> list[int]:
         """When the gates are to be checked again, and when the next task will be due (monotonic)."""
-        moments = [] if self._gates.again_at is None else [self._gates.again_at]
+        moments = self.fitting.moments() + ([] if self._gates.again_at is None else [self._gates.again_at])
         if not self._duty.clock.fixed and self._guard.may_run(None, "round"):
             now = monotonic_ms()
             with self._guard.guarding(None, "next"):

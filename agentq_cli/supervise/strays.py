@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import tree
 from agentq_cli.host.place import Place
@@ -33,6 +34,15 @@ def _known(directory: RunDirectory) -> list[Identity]:
     start = directory.start()
     keeper = [start.identity] if isinstance(start, Start) else []
     return [*keeper, *recovery.left_behind(directory)]
+
+
+def make_way(here: Place, run: RunId) -> None:
+    """Set aside what has the name of a run that was claimed just now: it is of a claim that the database has lost, and
+    its records would be taken for those of the run. Raises OSError."""
+    path = here.run_path(run)
+    if here.leased and os.path.lexists(path):
+        end(here, run)
+        os.rename(path, f"{path}.lost-{monotonic_ms()}")
 
 
 def end_unknown(queue: Queue) -> Iterator[RunId]:

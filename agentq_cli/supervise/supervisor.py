@@ -324,17 +324,25 @@ class Supervision:
         shims = self._runs.poll(poll)
         end = monotonic_ms() + self._timeout()
         while True:
-            until = min(end, self._lease.moment()) if self._lease.of_host else end
-            ready = poll.poll(max(1, until - monotonic_ms()))
-            if not ready and monotonic_ms() < end and (yield from self._renew()):
-                continue
-            if bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
+            leases = [self._lease.moment()] if self._lease.of_host else []
+            ready = poll.poll(max(1, min([end, *self._runs.pulses(), *leases]) - monotonic_ms()))
+            if not ready:
+                if monotonic_ms() >= end or self._pulse():
+                    break
+                if leases and self._lease.due and not (yield from self._renew()):
+                    break
+            elif bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
                 break  # a bell may be rung by what this process itself has done
         for descriptor, _ in ready:
             if descriptor in shims:
                 shims[descriptor].ended = True
         if not ready and not self._runs.by_id:
             self._queue.rest()
+
+    def _pulse(self) -> bool:
+        """Between two rounds, which ask the database much: store what the runs have printed; returns whether there is
+        more to do."""
+        return self._runs.pulse() or self._answering.asked({run.session for run in self._runs.by_id})
 
     def _timeout(self) -> int:
         """Milliseconds until something is to be done for which no bell rings."""

@@ -283,7 +283,7 @@ class Sweep:
         yield from self._guarded("", self._wake_up(sessions))
 
     def _wake_up(self, sessions: list[str]) -> Iterator[SweepAction]:
-        pid = wake.ensure_supervisor(self.queue, sessions)
+        pid = wake.ensure_supervisor(self.queue, sessions, self.environ)
         if pid is not None:
             yield SweepAction("wake", None, None, None, f"started supervisor {pid}")
 

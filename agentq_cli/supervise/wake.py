@@ -32,11 +32,12 @@ DRAINED = (0, 1, 75)
 
 
 def wanted(queue: Queue) -> bool:
-    """Whether this process may start one: what an agent starts ends with its run."""
-    return not _inside_a_run(queue.here)
+    """Whether this process may start one: what an agent starts ends with its run, and only a person makes a machine a
+    host of a fleet, which its lease shows."""
+    return not _inside_a_run(queue.here) and (not queue.here.leased or os.path.exists(queue.here.lease))
 
 
-def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
+def ensure_supervisor(queue: Queue, sessions: Sequence[str], environ: Mapping[str, str] = os.environ) -> int | None:
     """Start a detached `run --drain` unless a live supervisor serves these sessions; returns its pid, or None."""
     if not wanted(queue):
         return None
@@ -47,7 +48,7 @@ def ensure_supervisor(queue: Queue, sessions: Sequence[str]) -> int | None:
         with FileLock(queue.here.wake_lock, LOCK_SECONDS, mode=0o600):
             if is_served(queue, sessions):
                 return None
-            return start_detached(queue, ["--drain"])
+            return start_detached(queue, ["--drain"], environ)
     except Timeout:
         raise Busy(f"'{queue.here.wake_lock}': another process held it for too long; try again") from None
 

@@ -244,15 +244,28 @@ class WatchedRuns:
                 if self._duty.guard.may_run(watched.worker.session, f"settle {watched.worker.id}"):
                     moments.append(watched.again_at)
                 continue
-            if watched.task.work.kind == "prompt":
+            if watched.task.work.kind == "prompt" and watched.store_at is None:
                 moments.append(now + STREAM_MS)
-            if watched.store_at is not None and self._may_store(watched):
-                moments.append(watched.store_at)
             if watched.foreign:
                 moments.append(now + LOST_MS)
             if watched.limits.check_at is not None:
                 moments.append(watched.limits.check_at)
         return moments
+
+    def pulses(self) -> list[int]:
+        """When to call `pulse` (monotonic)."""
+        live = [watched for watched in self.by_id.values() if not watched.ended and self._may_store(watched)]
+        return [watched.store_at for watched in live if watched.store_at is not None]
+
+    def pulse(self) -> bool:
+        """Read and store what they have printed; returns whether one of them is to be looked at for what it said."""
+        self.read_streams()
+        self.store_output()
+        now = monotonic_ms()
+        return any(
+            not watched.ended and watched.limits.check_at is not None and watched.limits.check_at <= now
+            for watched in self.by_id.values()
+        )
 
     def close(self) -> None:
         """Let go of them; they go on."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agentq_cli.engines.door import Queue
+    from agentq_cli.policy.placement import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def _line_of(queue: Queue, trees: str, target: Address | str) -> Line:
         return found
     if path is None:
         raise WrongState(f"task '{target}': it has no tree; it was submitted without --worktree")
+    _refuse_elsewhere(queue.placing.ran_on(target), f"task '{target}'")
     raise WrongState(f"task '{target}': its tree is not made yet; that is done when it first runs")
 
 
@@ -84,9 +86,16 @@ def _of_session(queue: Queue, trees: str, session: str) -> Line:
     if found is not None:
         return found
     queue.known(session)
+    _refuse_elsewhere(queue.placing.bound(session), f"session '{session}'")
     of_tasks = [each.line for each in register.records(trees) if each.session == session]
     also = f"; its tasks have, such as {of_tasks[0]}" if of_tasks else ""
     raise NotFound(f"session '{session}': it has no tree{also}")
+
+
+def _refuse_elsewhere(bound: Bound | None, what: str) -> None:
+    """Raises WrongState if the tree is on another host."""
+    if bound is not None and not bound.here:
+        raise WrongState(f"{what}: its tree, if there is one, is on host '{bound.name}'; this is another machine")
 
 
 def _found(trees: str, session: str, seq: int | None) -> Line | None:

@@ -20,7 +20,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     why = postgres.why_not()
     if why is not None:
         pytest.skip(why)
-    with postgres.schema() as schema:
+    with postgres.fleet() as (_, schema):
         made = Fleet(postgres.shared(), schema, tmp_path)
         yield made
         made.close()

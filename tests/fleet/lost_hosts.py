@@ -81,14 +81,14 @@ class Machine:
         self.state_dir = fleet.directory / name
         home = fleet.directory / f"home-{name}"
         home.mkdir()
-        config = home / "config.toml"
-        config.write_text(
-            f'[host]\nname = "{name}"\n[fleet]\nlease = "{fleet.lease_ms}ms"\nschema = "{fleet.schema}"\n'
-        )
-        self.agentq = Agentq(home, self.state_dir, by_exec=True)
-        self.agentq.environ |= {"AGENTQ_URL": url, "AGENTQ_CONFIG": str(config)} | self.agentq.constants(
-            **{"config.key_readers:SHORTEST_LEASE_MS": 1}
-        )
+        common = f'[host]\nname = "{name}"\n[fleet]\nschema = "{fleet.schema}"\n'
+        config, own = home / "config.toml", home / "supervisor.toml"
+        config.write_text(common)
+        own.write_text(f'{common}lease = "{fleet.lease_ms}ms"\n')
+        self.agentq = Agentq(home, self.state_dir)
+        self.agentq.environ |= {"AGENTQ_URL": url, "AGENTQ_CONFIG": str(config)}
+        shortest = self.agentq.constants(**{"config.key_readers:SHORTEST_LEASE_MS": 1})
+        self._on_duty = {"AGENTQ_CONFIG": str(own)} | shortest
         self.supervisor: Any = None
         self.inside: tuple[str, ...] = ()
         """The command that a supervisor is started through."""
@@ -99,13 +99,17 @@ class Machine:
         (found,) = (self.state_dir / "fleet").iterdir()
         return found
 
+    def start(self) -> None:
+        """Start a supervisor."""
+        command = [*self.inside, sys.executable, "-m", "agentq_cli", "run", "-j", "4"]
+        with open(self.fleet.directory / f"log-{self.name}", "ab") as log:
+            self.supervisor = self.agentq.start_as(command, self._on_duty, stdout=log, stderr=log)
+
     def supervise(self) -> None:
         """Put a supervisor on duty."""
         before = self.lease()
-        command = [*self.inside, *self.agentq.command("run", "-j", "4")]
-        with open(self.fleet.directory / f"log-{self.name}", "ab") as log:
-            self.supervisor = self.agentq.start_as(command, stdout=log, stderr=log)
-        until(lambda: (now := self.lease()) is not None and now != before, f"{self.name} is on duty")
+        self.start()
+        until(lambda: self.lease() not in (None, before), f"{self.name} is on duty; {self.fleet.told()}")
 
     def lease(self) -> Lease | None:
         """Its lease, if it ever had one."""
@@ -215,7 +219,10 @@ class LostHosts:
 
     def outcomes(self) -> list[tuple[int, str]]:
         """Each attempt and how it ended."""
-        return [(each, status) for each, status in self.ask("SELECT attempt, status FROM agentq.task_runs ORDER BY 1")]
+        return [
+            (each, status)
+            for each, status in self.ask("SELECT attempt, status FROM agentq.task_runs ORDER BY session, seq, 1")
+        ]
 
 
 def last(lines: Iterable[Line], who: str, machine: Machine, attempt: int) -> int:

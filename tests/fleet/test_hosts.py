@@ -220,3 +220,16 @@ def test_sweeps_renew_and_observe_for_a_machine_without_a_supervisor(fleet: Flee
     assert fleet.ask(beat) == [(2,)]
     assert swept(1_000 + LEASE) == ["host 'b' was lost"]
     assert b.renew().superseded
+
+
+def test_a_host_tells_what_it_brings(fleet: Fleet) -> None:
+    a = fleet.machine("a")
+    settings = type(a.queue.settings)
+    a.queue.bring(settings(host="a", labels=("gpu",), schema=fleet.schema), ("codex",))
+    a.join()
+    (host,) = a.queue.hosts()
+    assert (host.labels, host.agents, host.lease_ms, host.jobs) == (("gpu",), ("codex",), LEASE, 4)
+    a.queue.bring(settings(host="anna", labels=(), lease_ms=10 * LEASE, schema=fleet.schema), ("codex", "claude"))
+    assert a.renew().deadline == leases.deadline(0, 10 * LEASE)
+    (host,) = a.queue.hosts()
+    assert (host.name, host.labels, host.agents, host.lease_ms) == ("anna", (), ("codex", "claude"), 10 * LEASE)

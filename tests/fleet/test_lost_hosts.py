@@ -13,10 +13,11 @@ from typing import Any
 
 import postgres
 import pytest
-from lost_hosts import FREEZERS, Freezer, LostHosts, Machine, Network, Relay, never_two, taken_in_time, until
+from lost_hosts import BUSY_MS, FREEZERS, Freezer, LostHosts, Machine, Network, Relay, never_two, taken_in_time, until
 from postgres import Cluster
 
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.host import process
 from agentq_cli.policy import leases
 
 SHORT_MS = 1_200
@@ -37,14 +38,22 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LostHosts]
 
 
 def two(fleet: LostHosts) -> tuple[Machine, Machine]:
-    """A host on which a task runs, and another one that has nothing to do."""
-    a, b = fleet.machine("a"), fleet.machine("b")
-    begin(fleet, a, b)
-    return a, b
+    """The host on which a task runs, and another one that has nothing to do."""
+    hosts = {name: fleet.machine(name) for name in ("a", "b")}
+    for each in hosts.values():
+        each.start()
+    for each in hosts.values():
+        until(each.lease, f"{each.name} is on duty; {fleet.told()}")
+    fleet.submit(hosts["a"])
+    until(fleet.lines, f"it runs; {fleet.told()}")
+    a = hosts.pop(fleet.lines()[0].host)
+    fleet.runs_on(a, 1)
+    return a, *hosts.values()
 
 
 def begin(fleet: LostHosts, a: Machine, b: Machine) -> None:
-    a.supervise()
+    """Start both, so that the first one gets the task."""
+    a.start()
     fleet.submit(a)
     fleet.runs_on(a, 1)
     b.supervise()
@@ -82,13 +91,12 @@ def test_a_host_that_was_stopped_as_a_whole_comes_back_to_nothing(fleet: LostHos
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kinds", [("supervisor",), ("supervisor", "shim"), ("supervisor", "launcher", "shim")])
+@pytest.mark.parametrize("kinds", [("supervisor",), ("supervisor", "shim"), ("supervisor", "launcher")])
 def test_what_is_stopped_of_a_host_does_not_keep_its_agents_alive(fleet: LostHosts, kinds: tuple[str, ...]) -> None:
     a, b = two(fleet)
     lost(fleet, a, b, lambda: a.send(signal.SIGSTOP, *kinds))
-    thawed_at = monotonic_ms()
     a.send(signal.SIGCONT, *EVERYTHING)
-    ended_once(fleet, a, thawed_at=thawed_at if "launcher" in kinds else None)
+    ended_once(fleet, a)
 
 
 @pytest.mark.slow
@@ -98,7 +106,7 @@ def test_agents_die_without_a_supervisor_and_live_on_with_a_new_one(fleet: LostH
     a.supervise()
     adopted_at = monotonic_ms()
     until(lambda: fleet.lines()[-1].at > adopted_at + 2 * LEASE_MS, "two leases")
-    assert {line[1:3] for line in fleet.lines()} == {("a", 1)}
+    assert {line[1:3] for line in fleet.lines()} == {(a.name, 1)}
     lost(fleet, a, b, lambda: a.send(signal.SIGKILL, "supervisor"))
     ended_once(fleet, a)
     assert not a.lives("launcher")
@@ -225,10 +233,10 @@ def its_clock(fleet: LostHosts) -> float:
 
 
 def goes_on(fleet: LostHosts, for_leases: int) -> None:
-    """The first attempt goes on where it is."""
+    """The first attempt goes on, on its host."""
     since = monotonic_ms()
     until(lambda: fleet.lines()[-1].at > since + for_leases * LEASE_MS, f"it goes on; {fleet.told()}")
-    assert {line[1:3] for line in fleet.lines()} == {("a", 1)}
+    assert len({line[1:3] for line in fleet.lines()}) == 1
 
 
 @pytest.mark.slow
@@ -269,8 +277,44 @@ def test_a_standby_that_has_not_seen_a_claim_and_is_promoted_does_not_run_it_twi
 def copy_of(primary: Cluster) -> Cluster:
     """A standby of a server, not started."""
     made = Cluster(Path(tempfile.mkdtemp(prefix="agentq-pg-", dir=primary.directory.parent)))
-    if os.geteuid() == 0:
-        shutil.chown(made.directory, postgres.UNPRIVILEGED)
+    give_away(made.directory)
     source = f"host={primary.sockets} port={primary.port} user={postgres.OWNER}"
     primary.run("pg_basebackup", "-D", made.data, "-R", "--no-sync", "--checkpoint=fast", "-d", source)
     return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_database_that_was_set_back_has_no_run_that_it_does_not_know(alone: LostHosts, names: str) -> None:
+    a, *_ = [alone.machine(name) for name in names]
+    for each in alone.machines:
+        each.supervise()
+    assert a.agentq("x", "--wait", "--", "true").returncode == 0
+    alone.submit(a, "--in", "5s")
+    server, copy = alone.cluster, alone.cluster.directory / "copy"
+    server.stop(signal.SIGINT)
+    shutil.copytree(server.data, copy)
+    server.start()
+    until(alone.lines, f"it runs; {alone.told()}")
+    first = alone.lines()[0].life
+    server.stop(signal.SIGQUIT)
+    shutil.rmtree(server.data)
+    os.rename(copy, server.data)
+    give_away(server.data)
+    server.start()
+    # Whoever claims first may be faster than the host that has to find out: by one renewal at most.
+    until(lambda: not is_alive(first), "the end of what nobody knows", (LEASE_MS / 6 + BUSY_MS) / 1000)
+    until(lambda: alone.lines()[-1].life != first, f"it runs again; {alone.told()}")
+    alone.end()
+    assert alone.outcomes() == [(1, "success"), (1, "success")]
+
+
+def is_alive(pid: int) -> bool:
+    found = process.identity_of(pid)
+    return found is not None and process.alive(found)
+
+
+def give_away(directory: Path) -> None:
+    """Make a directory that of the user that runs the server."""
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", postgres.UNPRIVILEGED, directory], check=True)

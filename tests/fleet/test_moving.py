@@ -19,8 +19,8 @@ LEASE_MS = 1_000
 
 AGENT = """
 exec >> "$LOG"
-host=$(basename "$(dirname "$(dirname "$AGENTQ_STATE_DIR")")")
-echo "run $AGENTQ_RUN on $host $1 word=$WORD before=$AGENTQ_PREVIOUS_RUN"
+host=${AGENTQ_STATE_DIR%/fleet/*}
+echo "run $AGENTQ_RUN on ${host##*/} $1 word=$WORD before=$AGENTQ_PREVIOUS_RUN"
 cat
 echo
 """

@@ -102,6 +102,7 @@ def test_a_session_is_bound_at_its_first_start_and_moves_when_its_host_does_not_
     assert (found.name, found.here) == ("a", False)
     assert bound(pick(a)) == found._replace(here=True)
     assert [each.host for each in b.queue.sessions()] == ["a"]
+    assert b.queue.placing.bound("s") == found
     # It is expected as long as it is not lost, and for a lease after it has left.
     assert b.queue.placing.expected(found.key)
     a.queue.leave(a.identity)

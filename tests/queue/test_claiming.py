@@ -98,6 +98,7 @@ def test_a_task_is_claimed_once(queue: Queue) -> None:
     assert len(list(queue.runs())) == 1
 
 
+@pytest.mark.dear
 def test_claims_of_six_processes_are_distinct(open_queue: OpenQueue, clock: Clock, engine: Engine) -> None:
     queue = open_queue(clock)
     count = 100 * WIDE

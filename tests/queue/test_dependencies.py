@@ -297,6 +297,7 @@ def test_a_replaced_task_makes_no_cycle_through_new_ones(queue: Queue) -> None:
     assert len(list(queue.tasks())) == 2
 
 
+@pytest.mark.dear
 def test_many_dependents_in_another_session_are_told_together(queue: Queue) -> None:
     (first,) = submit(queue, command("a"))
     many = submit(queue, *[waiting("b", first)] * 1200)

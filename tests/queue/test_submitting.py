@@ -140,6 +140,7 @@ def test_a_name_of_a_session_is_taken(queue: Queue, name: str) -> None:
 # All or nothing
 
 
+@pytest.mark.dear
 def test_ten_thousand_tasks_are_stored_together(queue: Queue) -> None:
     addresses = submit(queue, *[command("a", f"n{n}") for n in range(10_000)])
     assert addresses == [Address("a", n) for n in range(1, 10_001)]
@@ -147,6 +148,7 @@ def test_ten_thousand_tasks_are_stored_together(queue: Queue) -> None:
     assert queue.task(Address("a", 7312)).work.argv == ("n7311",)
 
 
+@pytest.mark.dear
 def test_thousands_of_tasks_over_several_sessions_are_stored_together(queue: Queue) -> None:
     tasks = [command(f"s{n % 7}", f"n{n}") for n in range(2_000)]
     addresses = submit(queue, *tasks)
@@ -233,6 +235,7 @@ def test_a_key_with_two_contents_in_one_submit_is_refused(queue: Queue, sessions
     assert everything(queue) == []
 
 
+@pytest.mark.dear
 def test_a_key_under_a_hundred_concurrent_submits_is_one_task(open_queue: OpenQueue, clock: Clock, engine: Engine):
     open_queue(clock)
     found = [each for of_one in together(engine, [["keyed", "a", "k", "20"]] * 5) for each in of_one]
@@ -346,6 +349,7 @@ def test_what_does_not_exist_is_not_found_and_the_nearest_session_is_offered(que
 # Several processes
 
 
+@pytest.mark.dear
 def test_submits_of_six_processes_to_one_session_are_all_stored(
     open_queue: OpenQueue, clock: Clock, engine: Engine
 ) -> None:

@@ -16,6 +16,7 @@ from agentq_cli.model.fleet import FleetSettings
 from agentq_cli.policy import placement
 from agentq_cli.policy.order import Head
 from agentq_cli.policy.placement import Bound, Needs, PassedOver
+from agentq_cli.supervise import fitting
 from agentq_cli.supervise.duty import Duty, Settings
 from agentq_cli.supervise.fitting import Fitting
 from agentq_cli.supervise.guard import Guard
@@ -48,7 +49,9 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet() -> Fleet:
+def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    monkeypatch.setattr(fitting, "LOOK_MS", 0)  # a look a round
+    monkeypatch.setattr(fitting, "PATIENCE_MS", 0)
     return Fleet()
 
 
@@ -91,12 +94,59 @@ def test_a_look_is_taken_once_a_round_and_a_note_is_written_once(
     assert fleet.notes[2:] == [("s/1", None)]
     # A note is renewed before it is too old to count.
     monkeypatch.setattr(placement, "NOTED_MS", 0)
+    monkeypatch.setattr(fitting, "ANEW_MS", 0)
     path.rmdir()
     for _ in range(2):
         found.begin()
         found.fits(wanted)
         found.tell()
     assert len(fleet.notes) == 5
+
+
+def test_a_verdict_is_asked_for_again_only_when_a_look_finds_something_else(
+    found: Fitting, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Head] = []
+    obstacle = found._obstacle
+    monkeypatch.setattr(found, "_obstacle", lambda head: asked.append(head) or obstacle(head))
+    heads = [head(seq=seq, directory=str(tmp_path / "app"), bound=HERE) for seq in range(5)]
+    for _ in range(3):
+        found.begin()
+        assert not any(found.fits(each) for each in heads)
+        assert found.passed_over("s", "")
+    assert asked == heads
+    found.begin()
+    assert not found.passed_over("s", ""), "in this round nobody has asked yet"
+    (tmp_path / "app").mkdir()
+    found.begin()
+    assert all(found.fits(each) for each in heads)
+    assert asked == heads * 2
+    # A head that was read anew may be bound to another host.
+    assert not found.fits(head(seq=1, directory=str(tmp_path / "app"), bound=THERE))
+
+
+def test_what_starts_on_its_own_host_at_once_is_never_noted(
+    found: Fitting, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "PATIENCE_MS", 1000)
+    moment = 0
+    monkeypatch.setattr(fitting, "monotonic_ms", lambda: moment)
+    stays, starts = head(bound=THERE), head(seq=2, bound=THERE)
+    for seen in ([stays, starts], [stays], [stays]):
+        found.begin()
+        assert not any(found.fits(each) for each in seen)
+        found.tell()
+        assert fleet.notes == []
+        assert found.moments() == [1000]
+        moment = 999
+    moment = 1000
+    found.begin()
+    found.tell()
+    assert fleet.notes == [], "in this round nobody has asked"
+    assert not found.fits(stays)
+    found.tell()
+    assert fleet.notes == [("s/1", "session 's' is on host 'two'")]
+    assert found.moments() == []
 
 
 def test_an_agent_is_there_if_its_program_is(found: Fitting) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.errors import Usage
+from agentq_cli.engines.fleet import moving
 from agentq_cli.engines.steps import dependencies, environments, submit
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ def store(
         if task.replace:
             with submit.of_line(task):
                 raise Usage("--replace: not in a batch over several sessions")
+    moving.refuse_left(write, sessions)
     submit.check_room(write, tasks, max_queued)
     parts = {session: write.part(session) for session in sessions}
     own: dict[str, dict[int, NewTask]] = {session: {} for session in sessions}

@@ -11,10 +11,11 @@ from __future__ import annotations
 import zlib
 
 from agentq_cli.base.dataclass import NamedTuple, dataclass
+from agentq_cli.host.output import mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from agentq_cli.host.output import Output
 
@@ -138,6 +139,16 @@ class Chunks:
                 return
             if rows[offset].end > self._bound // 2:
                 kept -= rows.pop(offset).length
+
+
+def joined(rows: Iterable[tuple[int, int, bytes]]) -> Iterator[bytes]:
+    """The bytes of stored chunks, by offset, with the mark of each cut."""
+    end = 0
+    for offset, length, data in sorted(rows):
+        if offset > end:
+            yield mark(offset - end)
+        yield zlib.decompress(data)
+        end = offset + length
 
 
 def _replace(rows: dict[int, Row], put: dict[int, bytes], offset: int, data: bytes) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import os
 import zlib
 from collections.abc import Iterator, Mapping
 
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.context import contextmanager, suppress
 from agentq_cli.base.errors import AgentqError, Busy
-from agentq_cli.engines.fleet import driver, errors
+from agentq_cli.engines.fleet import driver, errors, queries
 from agentq_cli.engines.fleet.queries import in_schema, statement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Row = tuple[Any, ...]
@@ -36,6 +37,10 @@ WRITER = 0x61676571
 NOW = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)"
 """The database's clock in milliseconds."""
 
+BY_INDEX = "; ".join(f"SET LOCAL {name} = off" for name in ("enable_seqscan", "enable_bitmapscan", "jit"))
+"""What is asked at one moment walks along indexes. A table that was filled a moment ago has no statistics yet, and the
+planner would read and sort all of it for each row that is wanted."""
+
 DEFAULTS = {
     "connect_timeout": "5",
     "tcp_user_timeout": "5000",
@@ -46,6 +51,9 @@ DEFAULTS = {
     "application_name": "agentq",
 }
 """What a URL does not say."""
+
+ESCAPED = {ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t", 0: "\ufffd"}
+"""What COPY reads otherwise; a NUL, which no database takes, is replaced."""
 
 NOTHING: Mapping[str, object] = {}
 
@@ -117,9 +125,9 @@ class Connection:
         fresh = self._connected()
         try:
             self._execute(message)
-        except Busy:
-            # A connection that nobody used for a while may be gone; in a transaction nothing can be sent again.
-            if fresh or self._writing or self._connection is not None:
+        except errors.Gone:
+            # A connection that nobody used for a while may be; in a transaction nothing can be sent again.
+            if fresh or self._writing:
                 raise
             self._connected()
             self._execute(message)
@@ -131,9 +139,11 @@ class Connection:
             self.close()
             raise Busy(errors.at(self.url, "the database does not answer; try again")) from None
         except driver.Error as error:
+            told = errors.translate(error, self.url)
             if self._connection.closed:
                 self.close()
-            raise errors.translate(error, self.url) from error
+                told = errors.Gone(told.message)
+            raise told from error
         except BaseException:
             self.close()  # its answer would be taken for that of the next message
             raise
@@ -148,7 +158,7 @@ class Connection:
             self._connection = driver.connect(self._dsn)
         except driver.Error as error:
             raise errors.of_connecting(error, self.url) from error
-        self._cursor = self._connection.cursor()
+        self._cursor = driver.cursor(self._connection)
         try:
             self._opened(self)
         except BaseException:
@@ -156,13 +166,13 @@ class Connection:
             raise
         return True
 
-    @contextlib.contextmanager
+    @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is asked within sees one state."""
         if self._writing:
             yield
             return
-        self._send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._send(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {BY_INDEX}")
         self._writing = True
         try:
             yield
@@ -215,12 +225,12 @@ class Connection:
     def _end(self, how: str) -> None:
         try:
             if self._connection is not None:
-                with contextlib.suppress(AgentqError):
+                with suppress(AgentqError):
                     self._execute(how)
         finally:
             self._writing = self.rehearsing
 
-    @contextlib.contextmanager
+    @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """What is committed within is undone at the end: all of it is one transaction, and the others wait."""
         self.begin(LOCK_MS)
@@ -232,6 +242,11 @@ class Connection:
             self.roll_back()
 
     @property
+    def in_transaction(self) -> bool:
+        """Whether what is sent belongs to a transaction that was begun before."""
+        return self._writing
+
+    @property
     def lost(self) -> bool:
         """Whether the connection, and with it the transaction, is gone."""
         return self._connection is None
@@ -241,11 +256,13 @@ class Connection:
         """The process of the server that answers this connection, which signs its rings; None if there is none."""
         return None if self._connection is None else int(self._connection.info.backend_pid)
 
-    @property
-    def raw(self) -> Any:
-        """The driver's connection, for what only that can do: COPY."""
-        self._connected()
-        return self._connection
+    def copy(self, table: str, columns: Iterable[str], rows: Iterable[Row]) -> None:
+        """Store many rows, in the transaction that has begun."""
+        text = b"".join(map(_copied, rows))
+        try:
+            driver.copy(self._cursor, queries.copy_into(table, columns, self.schema), io.BytesIO(text))
+        except driver.Error as error:
+            raise errors.translate(error, self.url) from error
 
     def in_schema(self, text: str) -> str:
         """SQL on the tables of this connection's schema."""
@@ -264,6 +281,20 @@ class Connection:
         self.close()
 
 
+def _copied(row: Row) -> bytes:
+    """A row in COPY's format of text."""
+    return "\t".join([_field(value) for value in row]).encode() + b"\n"
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, bytes):
+        return f"\\\\x{value.hex()}"
+    text = value if isinstance(value, str) else str(int(value) if isinstance(value, bool) else value)
+    return text.translate(ESCAPED) if ESCAPED.keys() & set(map(ord, text)) else text
+
+
 def dsn(url: str) -> str:
     """The URL with what it does not say: how long to wait, and beyond this machine a verified certificate. Raises
     Usage."""
@@ -275,8 +306,7 @@ def dsn(url: str) -> str:
     hosts = f"{given.get('host') or os.environ.get('PGHOST', '')},{given.get('hostaddr', '')}".split(",")
     if "sslmode" not in given and "PGSSLMODE" not in os.environ and not all(_here(host) for host in hosts):
         missing["sslmode"] = "verify-full"
-    made: str = driver.make_dsn(url, **missing)
-    return made
+    return driver.make_dsn(given | missing)
 
 
 def _here(host: str) -> bool:

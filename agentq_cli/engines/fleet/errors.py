@@ -28,6 +28,10 @@ AWAY = (
 """What a library or a server that nobody can reach now says, before it tells a code."""
 
 
+class Gone(Busy):
+    """The connection was lost."""
+
+
 class Superseded(Busy):
     """This host was taken for lost: what refers to it has no row."""
 

@@ -13,7 +13,7 @@ from agentq_cli import __version__
 from agentq_cli.base import procfs
 from agentq_cli.base.errors import Busy, Usage
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.fleet import ending, errors, lease, presence
+from agentq_cli.engines.fleet import errors, lease, presence
 from agentq_cli.engines.fleet.observing import Observer
 from agentq_cli.engines.fleet.presence import Presence
 from agentq_cli.engines.nouns import Renewal, Rescued
@@ -76,7 +76,7 @@ class Hosts(Presence):
         while True:
             row = self._identified()
             asked = self._asked(None if row is None else row.id, self.boottime())
-            values = self._described(asked.lease_ms) | {"jobs": supervisor.jobs, "agents": dumps(supervisor.agents)}
+            values = self._described(asked.lease_ms) | {"jobs": supervisor.jobs}
             with self.in_queue(actor=Actor.SUPERVISOR) as write:
                 values["at"] = write.now
                 if row is None:
@@ -201,6 +201,8 @@ class Hosts(Presence):
                 return []  # it has given a sign, or somebody else was faster
             why = f"host '{found[0][0]}' was lost"
             done = [Rescued(why)]
+            from agentq_cli.engines.fleet import ending
+
             for session, seq, attempt, stop in write.ask("hosts.runs_of", {"id": beat.host}):
                 run = RunId(session, seq, attempt)
                 done.append(Rescued(why, run, ending.lost(write.part(session), run, stop=stop, why=why)))

@@ -79,4 +79,6 @@ def grants(settings: FleetSettings, role: str = ROLE) -> list[str]:
     return [
         f"GRANT USAGE ON SCHEMA {name} TO {role};",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {name} TO {role};",
+        # `migrate` keeps the numbers of runs and events.
+        f"GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {name} TO {role};",
     ]

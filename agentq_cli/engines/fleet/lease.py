@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 
 from agentq_cli.base import procfs
 from agentq_cli.base.dataclass import NamedTuple
@@ -55,6 +54,8 @@ def is_proven(place: Place, row: Row) -> bool:
 
 def renew_key(place: Place) -> str:
     """Give this place another key: of the one that it has nobody knows whose it is."""
+    import uuid
+
     key = str(uuid.uuid4())
     temporary = f"{place.path}/key.{os.getpid()}"
     with open(temporary, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:

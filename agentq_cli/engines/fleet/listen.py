@@ -12,7 +12,7 @@ import select
 import uuid
 
 from agentq_cli.base.clock import monotonic_ms
-from agentq_cli.base.errors import AgentqError, Busy
+from agentq_cli.base.errors import AgentqError, Busy, Refused
 from agentq_cli.engines.fleet import driver, errors
 from agentq_cli.engines.fleet.connection import dsn
 from agentq_cli.host import bells
@@ -33,7 +33,10 @@ LOOK_MS = 1_000
 
 
 class Bell:
-    """A context manager, as `host.bells.Bell`. Nothing is opened before it is used."""
+    """A context manager (`subdoors.Bell`), which listens from its making on. `directory` has the doorbells of this
+    machine; a machine that runs nothing has none. `url` is another way to the database than the queue's."""
+
+    slow: str | None = None
 
     def __init__(self, database: Connection, directory: str, url: str | None = None) -> None:
         self._database = database
@@ -41,31 +44,28 @@ class Bell:
         self._own = bells.Bell(directory)
         self._channel = f"agentq_{uuid.uuid4().hex}"
         self._listening: Any = None
-        self._poll: select.epoll | None = None
-        self._timer: TimerDescriptor | None = None
         self._echo_by: int | None = None
         self._rung = False
-        self.slow: str | None = None
-        """Why it rings each second and not when something happens; None: it need not."""
+        self._timer = TimerDescriptor()
+        self._poll = select.epoll()
+        self._poll.register(self._timer.fileno(), select.EPOLLIN)
+        if (own := self._doorbell()) is not None:
+            self._poll.register(own, select.EPOLLIN)
+        with contextlib.suppress(AgentqError):
+            self._listen()
+
+    def _doorbell(self) -> int | None:
+        try:
+            return self._own.fileno()
+        except Refused:
+            return None
 
     def fileno(self) -> int:
-        """A descriptor to poll for reading. Raises Refused if there is no doorbell, and Busy."""
-        if self._poll is None:
-            self._open()
-        assert self._poll is not None
+        """A descriptor to poll for reading."""
         return self._poll.fileno()
-
-    def _open(self) -> None:
-        own, timer = self._own.fileno(), TimerDescriptor()
-        self._timer, self._poll = timer, select.epoll()
-        self._poll.register(own, select.EPOLLIN)
-        self._poll.register(timer.fileno(), select.EPOLLIN)
-        self._listen()
 
     def _listen(self) -> None:
         """Connect, and send the first ring. Raises Busy."""
-        assert self._poll is not None and self._timer is not None
-        self._rung = True  # whatever happened while nobody listened
         self._timer.every(LOOK_MS)
         try:
             self._listening = driver.connect(dsn(self._url))
@@ -85,18 +85,14 @@ class Bell:
 
     def rung(self) -> bool:
         """Whether somebody else rang since it was emptied, or it is time to look."""
-        self._own_rings()
-        if self._timer is not None and self._timer.take():
+        if (own := self._doorbell()) is not None and select.select([own], [], [], 0)[0]:
+            self._own.empty()
+            self._rung = True
+        if self._timer.take():
             self._ticked()
         if self._listening is not None:
             self._hear()
         return self._rung
-
-    def _own_rings(self) -> None:
-        with contextlib.suppress(AgentqError):
-            if select.select([self._own.fileno()], [], [], 0)[0]:
-                self._own.empty()
-                self._rung = True
 
     def _ticked(self) -> None:
         """A second has passed without a bell that can be relied on."""
@@ -119,7 +115,6 @@ class Bell:
         for ring in self._listening.notifies:
             if ring.channel == self._channel:
                 self._echo_by = self.slow = None
-                assert self._timer is not None
                 self._timer.every(None)
             elif ring.pid != me:
                 self._rung = True
@@ -130,19 +125,16 @@ class Bell:
         self._rung, self._echo_by = True, None
         if self._listening is not None:
             with contextlib.suppress(OSError, ValueError, driver.Error):
-                assert self._poll is not None
                 self._poll.unregister(self._listening.fileno())
             self._listening.close()
             self._listening = None
-        if self._timer is not None:
-            self._timer.every(LOOK_MS)
+        self._timer.every(LOOK_MS)
 
     def wait(self, seconds: float) -> bool:
         """Wait for a ring, for at most this many seconds; returns whether there was one. The bell is emptied."""
         end = monotonic_ms() + int(seconds * 1000)
-        descriptor = self.fileno()
         while not self.rung() and (left := end - monotonic_ms()) > 0:
-            select.select([descriptor], [], [], left / 1000)
+            select.select([self.fileno()], [], [], left / 1000)
         rung, self._rung = self._rung, False
         return rung
 
@@ -159,7 +151,7 @@ class Bell:
         for each in (self._listening, self._poll, self._timer, self._own):
             if each is not None:
                 each.close()
-        self._listening = self._poll = self._timer = None
+        self._listening = None
 
     def __enter__(self) -> Self:
         return self

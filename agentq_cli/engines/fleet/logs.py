@@ -89,7 +89,7 @@ class Logs:
         """Note that somebody reads what is stored of a run, and mark a run that is followed."""
         now = monotonic_ms()
         last = self._looks.setdefault(run, now + FIRST_MS - MARK_MS)
-        if now - last >= MARK_MS:
+        if now - last >= MARK_MS and not self.database.in_transaction:
             self._looks[run] = now
             self.database.send(self.database.written("output.follow", run._asdict() | {"now": self.now}))
 

@@ -170,11 +170,15 @@ class Opened(Given):
         """A transaction over a session, created with `create` when something is stored in it. With `background` it
         raises Busy after a short wait. Raises NotFound."""
         below(session)
-        known = statement("open.knows", self.database.schema)
+        gone = statement("moving.gone", self.database.schema)
         also = "NULL" if self.first is None else f"({statement(self.first[0], self.database.schema)})"
-        what = self.database.filled(f"json_build_array(({known}), {also})", {"name": session}).decode()
-        with self._transaction(actor, what, background=background) as (write, (there, value)):
-            if not there and not create:
+        what = self.database.filled(f"json_build_array(({gone}), {also})", {"name": session}).decode()
+        with self._transaction(actor, what, background=background) as (write, (elsewhere, value)):
+            if elsewhere:
+                from agentq_cli.engines.fleet.moving import refusal
+
+                raise refusal(session, elsewhere)
+            if elsewhere is None and not create:
                 raise self._unknown(session)
             if self.first is not None:
                 self.first[1](write, value)

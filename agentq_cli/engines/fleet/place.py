@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import uuid
+from _thread import get_ident
 
 from agentq_cli.base.errors import Refused
 from agentq_cli.host.place import Place
@@ -15,7 +15,7 @@ def find(state_dir: str, fleet: str, *, allow_network_fs: bool) -> Place:
     """The place in a state dir. `fleet` is the UUID of the schema. An agent's own agentq is given the place itself in
     AGENTQ_STATE_DIR, which marks its processes."""
     path = os.path.realpath(state_dir)
-    name = uuid.UUID(fleet).hex[:16]
+    name = fleet.replace("-", "")[:16]
     if not path.endswith(f"/{PARENT}/{name}"):
         path = os.path.join(path, PARENT, name)
     return Place(path, allow_network_fs, leased=True)
@@ -28,6 +28,8 @@ def create(place: Place) -> str:
             os.makedirs(part, 0o700, exist_ok=True)
         found = key(place)
         if found is None:
+            import uuid
+
             _write(f"{place.path}/key", str(uuid.uuid4()))
             found = key(place)
     except OSError as error:
@@ -47,7 +49,7 @@ def key(place: Place) -> str | None:
 
 def _write(path: str, text: str) -> None:
     """Create a file whole, unless another process was faster."""
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{os.getpid()}.{get_ident()}"
     with open(temporary, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(text)
         file.flush()

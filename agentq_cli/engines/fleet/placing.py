@@ -23,6 +23,11 @@ class Placing:
         """Whether the host of a place has not been lost, or gone for longer than a lease."""
         return bool(self._queue.reading.ask("placing.expected", {"key": key, "now": self._queue.now}))
 
+    def bound(self, session: str) -> Bound | None:
+        """The host that a session is bound to."""
+        found = self._queue.reading.ask("placing.bound", {"name": session})
+        return Bound(*found[0]) if found else None
+
     def ran_on(self, address: Address) -> Bound | None:
         """The host of a task's last run."""
         found = self._queue.reading.ask("placing.ran_on", address._asdict())

@@ -45,6 +45,9 @@ class Presence(Attendance):
     boottime: Callable[[], int] = staticmethod(monotonic_ms)
     """The clock of this machine: milliseconds since boot, sleep included."""
 
+    _leases: Mapping[str | None, int]
+    """Of the hosts of the supervisors that were read last, in milliseconds."""
+
     def hosts(self) -> list[Host]:
         return [self._host(*row) for row in self.reading.ask("hosts.all")]
 
@@ -87,11 +90,9 @@ class Presence(Attendance):
         return _worker(found[0]) if found else None
 
     def supervisors(self) -> list[Supervisor]:
-        return [supervisor for supervisor, _ in self._supervisors()]
-
-    def _supervisors(self) -> list[tuple[Supervisor, int]]:
-        """Each with the lease of its host, in milliseconds."""
-        return [(self._supervisor(row), row[11]) for row in self.reading.ask("read.supervisors")]
+        found = self.reading.ask("read.supervisors")
+        self._leases = {row[8]: row[11] for row in found}
+        return [self._supervisor(row) for row in found]
 
     def _supervisor(self, row: Row) -> Supervisor:
         found = rows.supervisor(row)
@@ -105,41 +106,40 @@ class Presence(Attendance):
         busy = {worker.supervisor for worker in self.workers()}
         return [
             each
-            for each, lease_ms in self._supervisors()
-            if self._is_there(each, lease_ms) and not (each.identity in busy and self._lapsed(each, lease_ms))
+            for each in self.supervisors()
+            if self._is_there(each) and not (each.identity in busy and self._lapsed(each))
         ]
 
     def serving(self, session: str) -> list[Supervisor]:
         return [
             each
-            for each, lease_ms in self._supervisors()
-            if (not each.sessions or session in each.sessions) and self._is_there(each, lease_ms)
+            for each in self.supervisors()
+            if (not each.sessions or session in each.sessions) and self._is_there(each)
         ]
 
-    def _is_there(self, supervisor: Supervisor, lease_ms: int) -> bool:
+    def _is_there(self, supervisor: Supervisor) -> bool:
         """Whether it is alive, as far as that can be told from here: elsewhere by the last sign of its host."""
         if supervisor.elsewhere:
-            return self.boottime() - supervisor.renewed_at <= lease_ms
+            return self.boottime() - supervisor.renewed_at <= self._leases[supervisor.host]
         return attendance.lives(supervisor.identity, self.here.bells)
 
-    def _lapsed(self, supervisor: Supervisor, lease_ms: int) -> bool:
-        return not supervisor.elsewhere and self.boottime() - supervisor.renewed_at > lapse_ms(lease_ms)
+    def _lapsed(self, supervisor: Supervisor) -> bool:
+        lapse = lapse_ms(self._leases[supervisor.host])
+        return not supervisor.elsewhere and self.boottime() - supervisor.renewed_at > lapse
 
     def orphaned(self) -> list[Worker]:
         # The runs first: a supervisor that joined and claimed between the two reads would otherwise be unknown.
         workers = [worker for worker in self.workers() if not worker.elsewhere]
-        known = self._known()
+        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
         return [worker for worker in workers if not self._watched(worker, known)]
 
     def watched(self, worker: Worker) -> bool:
-        return worker.elsewhere or self._watched(worker, self._known())
+        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
+        return worker.elsewhere or self._watched(worker, known)
 
-    def _known(self) -> dict[Identity, tuple[Supervisor, int]]:
-        return {found[0].identity: found for found in self._supervisors()}
-
-    def _watched(self, worker: Worker, known: Mapping[Identity, tuple[Supervisor, int]]) -> bool:
+    def _watched(self, worker: Worker, known: Mapping[Identity, Supervisor]) -> bool:
         found = None if worker.supervisor is None else known.get(worker.supervisor)
-        return found is not None and self._is_there(*found) and not self._lapsed(*found)
+        return found is not None and self._is_there(found) and not self._lapsed(found)
 
     def lives(self, owner: Identity) -> bool:
         if owner.boot_id == procfs.realm():

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.engines.fleet.hooks import Hooks
+    from agentq_cli.engines.fleet.moving import Moving
     from agentq_cli.engines.fleet.placing import Placing
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
@@ -75,6 +76,13 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         if self._voice is None:
             self._voice = Voice(self)
         return self._voice
+
+    @property
+    def moving(self) -> Moving:
+        """Sessions that leave or come."""
+        from agentq_cli.engines.fleet.moving import Moving
+
+        return Moving(self)
 
     @property
     def figures(self) -> Figures:

@@ -7,7 +7,6 @@ and `place` (of this machine's host). What is told is sent with the next questio
 from __future__ import annotations
 
 from agentq_cli.base.context import contextmanager
-from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import queries
 from agentq_cli.engines.shared import read
 from agentq_cli.engines.steps import rows, saving
@@ -54,7 +53,7 @@ class Asking:
     def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
         if sessions is None:
             return self.ask("dispatch.heads", {"now": now})
-        return self.ask("dispatch.heads_of", {"now": now, "sessions": dumps(list(sessions))})
+        return self.ask("dispatch.heads_of", {"now": now, "sessions": ",".join(sessions)})
 
     def environment(self, number: int) -> str | None:
         """See `transaction.Reading`; in a file of the host that captured it."""

@@ -55,7 +55,7 @@ class Upkeep:
         yield from ()
 
     def give_up(self, run: RunId) -> None:
-        """Nothing: there is no file of a session that could not be read."""
+        self._queue.tell("dispatch.delete_worker", run._asdict())
 
     def faults(self) -> Iterator[tuple[str, Fault]]:
         yield from ()

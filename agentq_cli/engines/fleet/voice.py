@@ -59,7 +59,7 @@ class Voice(Applying):
     def record(self) -> None:
         """Record what `remember` noted, for later sweeps of this machine."""
         known = self._recorded()
-        if known != known | self._answered:
+        if known != known | self._answered and not self._queue.database.rehearsing:
             temporary = f"{self._file}.{os.getpid()}"
             with contextlib.suppress(OSError):
                 with open(temporary, "w", encoding="utf-8") as file:
@@ -69,7 +69,7 @@ class Voice(Applying):
     def asked(self, session: str, most: int) -> Iterator[tuple[str, object]]:
         if session not in self._told:
             # A process may have died between the commit of an answer and its way back.
-            self._files(session).answer(self._of(session, "voice.answers"))
+            self._answer(session, self._of(session, "voice.answers"))
         self._tell(session)
         found: list[tuple[str, int]] = []
         after = BEGIN
@@ -98,10 +98,14 @@ class Voice(Applying):
             task = None if answer.task is None else str(answer.task)
             row = (message, answer.status, task, answer.detail, self._queue.now)
             try:
-                self._files(session).answer([row])
+                self._answer(session, [row])
             except AgentqError:
                 self._told.pop(session, None)  # it is written back with the next request
         return answer
+
+    def _answer(self, session: str, answers: Iterable[Row]) -> None:
+        if not self._queue.database.rehearsing:
+            self._files(session).answer(answers)
 
     def _tell(self, session: str) -> None:
         """Store what its agents have said since the last call."""

@@ -9,7 +9,7 @@ import os
 
 from agentq_cli.base.context import contextmanager
 from agentq_cli.base.defaults import BUSY_MS as BUSY_MS
-from agentq_cli.base.errors import AgentqError, Busy, Refused, Unreadable
+from agentq_cli.base.errors import AgentqError, Busy, Refused, Unreadable, WrongState
 from agentq_cli.engines.local.state_dir import INDEX, REBUILD
 
 TYPE_CHECKING = False
@@ -75,6 +75,8 @@ def translate(error: sqlite3.Error, path: str) -> AgentqError:
         return Busy(f"'{path}': another process held its lock for too long; try again")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return Unreadable(f"'{path}': {error}; it was left unchanged")
+    if name == "SQLITE_CONSTRAINT_TRIGGER":
+        return WrongState(str(error))  # `moving` has closed the session
     if name.startswith("SQLITE_FULL"):
         return Refused(f"'{path}': no space left on the device; nothing was stored")
     if name.startswith("SQLITE_READONLY"):

@@ -17,6 +17,9 @@ class Placing:
         """No other host comes."""
         return False
 
+    def bound(self, session: str) -> None:
+        """Every session is here."""
+
     def ran_on(self, address: Address) -> None:
         """Every run was here."""
 

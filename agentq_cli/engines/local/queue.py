@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from agentq_cli.base.clock import Clock
+    from agentq_cli.engines.local.moving import Moving
     from agentq_cli.engines.local.placing import Placing
     from agentq_cli.engines.local.voice import Voice
     from agentq_cli.engines.nouns import Renewal, Rescued
@@ -261,6 +261,13 @@ class LocalQueue(Opened, Readings):
         from agentq_cli.engines.local.placing import Placing
 
         return Placing()
+
+    @property
+    def moving(self) -> Moving:
+        """Sessions that leave or come."""
+        from agentq_cli.engines.local.moving import Moving
+
+        return Moving(self)
 
     @property
     def figures(self) -> Figures:

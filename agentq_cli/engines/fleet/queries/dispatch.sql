@@ -24,10 +24,10 @@ SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h
 FROM heads h JOIN agentq.sessions s ON s.name = h.session
 ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
 
--- The same within some sessions.
+-- The same within some sessions, whose names are given with commas between them.
 -- name: heads_of
 WITH RECURSIVE heads AS (
-    SELECT f.* FROM json_array_elements_text(:sessions) AS w (name) CROSS JOIN LATERAL
+    SELECT f.* FROM unnest(string_to_array(:sessions, ',')) AS w (name) CROSS JOIN LATERAL
     (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = w.name
@@ -43,15 +43,17 @@ WITH RECURSIVE heads AS (
 SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h.shares, s.last_start_at, h.directory,
        h.needs, CASE WHEN s.host_key IS NOT NULL
                      THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
-FROM heads h JOIN agentq.sessions s ON s.name = h.session
+FROM heads h CROSS JOIN LATERAL (SELECT * FROM agentq.sessions WHERE name = h.session LIMIT 1) s
 ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
 -- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
 -- name: calls
 SELECT
-  EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'),
-  EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND arriving = 1 AND due_at <= :now),
+  EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'
+          AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')),
+  EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND arriving = 1 AND due_at <= :now
+          AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')),
   EXISTS (SELECT 1 FROM agentq.workers WHERE host IS NOT DISTINCT FROM :host_id AND stop IS NOT NULL),
   EXISTS (SELECT 1 FROM agentq.workers
           WHERE host IS NOT DISTINCT FROM :host_id
@@ -197,7 +199,9 @@ INSERT INTO agentq.meta (name, value) VALUES (:name, :value) ON CONFLICT (name) 
 
 -- name: expired
 SELECT session, seq FROM agentq.tasks
-WHERE ended_at IS NULL AND expires <= :now AND status <> 'running' ORDER BY expires
+WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'
+  AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')
+ORDER BY expires
 
 -- The result row of a run, in the commit that ends it.
 -- name: post
@@ -297,4 +301,6 @@ SELECT max(attempt) FROM agentq.task_runs WHERE session = :session AND seq = :se
 
 -- name: arriving
 SELECT session, seq, of_agent FROM agentq.tasks
-WHERE status = 'queued' AND arriving = 1 AND due_at <= :now ORDER BY due_at, session, seq LIMIT 500
+WHERE status = 'queued' AND arriving = 1 AND due_at <= :now
+  AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')
+ORDER BY due_at, session, seq LIMIT 500

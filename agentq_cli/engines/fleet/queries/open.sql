@@ -3,8 +3,5 @@
 -- name: meta
 SELECT {now}, (SELECT value FROM agentq.meta WHERE name = 'version'), (SELECT value FROM agentq.meta WHERE name = 'id')
 
--- name: knows
-SELECT EXISTS (SELECT 1 FROM agentq.sessions WHERE name = :name)
-
 -- name: notify
 SELECT pg_notify(:channel, :session)

@@ -3,6 +3,9 @@
 -- name: expected
 SELECT 1 FROM agentq.hosts WHERE key = :key AND (left_at IS NULL OR left_at + lease_ms > :now)
 
+-- name: bound
+SELECT host_key, host, host_key = :host_key FROM agentq.sessions WHERE name = :name AND host_key IS NOT NULL
+
 -- name: ran_on
 SELECT host_key, host, host_key = :host_key FROM agentq.task_runs
 WHERE session = :session AND seq = :seq ORDER BY attempt DESC LIMIT 1

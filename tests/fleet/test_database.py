@@ -1,0 +1,240 @@
+"""A database that refuses, fails, freezes or comes back."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+import postgres
+import pytest
+from fleet_machines import Fleet
+
+from agentq_cli.base.clock import Clock
+from agentq_cli.base.errors import AgentqError, Busy, NotFound, Unreadable, Usage
+from agentq_cli.engines.fleet import connection, driver, init
+from agentq_cli.engines.fleet.connection import WRITER, Connection, dsn
+from agentq_cli.engines.fleet.queue import FleetQueue
+from agentq_cli.model.fleet import FleetSettings
+from agentq_cli.model.tasks import NewTask
+from agentq_cli.model.work import Work
+
+SECRET = "hunter2"
+
+
+@pytest.fixture
+def queue(fleet: Fleet, tmp_path: Path) -> Iterator[FleetQueue]:
+    with opened(fleet, tmp_path) as queue:
+        yield queue
+
+
+def opened(fleet: Fleet, place: Path, url: str | None = None) -> FleetQueue:
+    settings = FleetSettings(schema=fleet.schema)
+    return FleetQueue.open(str(place), url or fleet.url, Clock(), settings=settings, create=True)
+
+
+def submit(queue: FleetQueue, session: str = "a", prompt: str = "true") -> str:
+    task = NewTask(session, Work("prompt", "/", prompt=prompt, agent="demo"))
+    ((address, _),) = queue.submit([task], max_queued=1000)
+    return str(address)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "why"),
+    [
+        (lambda url: url.replace("port=", "port=1&x="), Usage, "x"),
+        (lambda url: url.replace("host=", "host=/nowhere"), Busy, "the database does not answer"),
+        (lambda url: "postgresql://127.0.0.1:1/agentq", Busy, "the database does not answer"),
+        (lambda url: url.replace("agentq@", f"nobody:{SECRET}@"), Usage, "nobody"),
+        (lambda url: url.replace("/postgres?", "/elsewhere?"), Usage, "elsewhere"),
+        (lambda url: f"{url}&sslmode=wrong&password={SECRET}", Usage, "sslmode"),
+        (lambda url: f"{url}&nonsense=1", Usage, "nonsense"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_told_without_its_password(
+    fleet: Fleet, tmp_path: Path, change: Callable[[str], str], error: type[AgentqError], why: str
+) -> None:
+    with pytest.raises(error) as raised:
+        opened(fleet, tmp_path, change(fleet.url))
+    assert raised.value.message.startswith("url 'postgresql://")
+    assert why in raised.value.message
+    assert SECRET not in raised.value.message
+
+
+@pytest.fixture
+def meta(fleet: Fleet) -> Iterator[Callable[[str, str], None]]:
+    """`meta(name, value)` has the fleet say something else of itself until the test ends."""
+    before = fleet.ask("SELECT name, value FROM agentq.meta")
+
+    def say(name: str, value: str) -> None:
+        fleet.ask(f"UPDATE agentq.meta SET value = '{value}' WHERE name = '{name}'")
+
+    yield say
+    for name, value in before:
+        say(name, value)
+
+
+def test_a_schema_that_is_missing_older_or_newer_is_not_read(
+    fleet: Fleet, tmp_path: Path, meta: Callable[[str, str], None]
+) -> None:
+    for version, why in ((0, "older than"), (99, "newer than")):
+        meta("version", str(version))
+        with pytest.raises(Unreadable, match=why):
+            opened(fleet, tmp_path)
+    with pytest.raises(Unreadable, match="newer than"):
+        init.upgrade(fleet.url, FleetSettings(schema=fleet.schema))
+    missing = FleetSettings(schema="no_such_schema")
+    with pytest.raises(Unreadable, match="agentq fleet init"):
+        FleetQueue.open(str(tmp_path), fleet.url, Clock(), settings=missing, create=True)
+    with pytest.raises(Unreadable, match="agentq fleet init"):
+        init.upgrade(fleet.url, missing)
+
+
+def test_init_may_be_repeated_and_a_role_needs_no_more_than_it_prints(fleet: Fleet, tmp_path: Path) -> None:
+    settings = FleetSettings(schema=fleet.schema)
+    before = fleet.ask("SELECT * FROM agentq.meta ORDER BY name")
+    assert not init.init(fleet.url, settings)
+    assert not init.upgrade(fleet.url, settings)
+    assert fleet.ask("SELECT * FROM agentq.meta ORDER BY name") == before
+    role = f"r_{fleet.schema}"
+    fleet.ask(f"CREATE ROLE {role} LOGIN")
+    url = fleet.cluster.url(user=role)
+    try:
+        with pytest.raises(Usage, match="fleet init"):
+            opened(fleet, tmp_path, url)
+        for grant in init.grants(settings, role):
+            fleet.ask(grant)
+        with opened(fleet, tmp_path, url) as queue:
+            address = submit(queue)
+            assert [str(task.address) for task in queue.tasks()] == [address]
+        with pytest.raises(Usage):
+            init.init(url, FleetSettings(schema=f"{fleet.schema}_more"))
+    finally:
+        fleet.ask(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_without_the_driver_the_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "psycopg2")
+    monkeypatch.delitem(sys.modules, "psycopg2._psycopg")
+    monkeypatch.setattr(PathFinder, "find_spec", lambda name, *rest: None)
+    with pytest.raises(Usage, match=r"pip install 'agentq\[fleet\]'"):
+        runpy.run_path(str(driver.__file__))
+
+
+def test_beyond_this_machine_the_certificate_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    monkeypatch.delenv("PGHOST", raising=False)
+    here = ("postgresql:///q", "postgresql://localhost/q", "postgresql://127.0.0.1/q", "postgresql:///q?host=/run")
+    assert ["sslmode" in dsn(url) for url in here] == [False] * 4
+    away = ("postgresql://db.example/q", "postgresql://localhost,db/q", "postgresql:///q?hostaddr=192.0.2.1")
+    assert ["sslmode='verify-full'" in dsn(url) for url in away] == [True] * 3
+    assert "sslmode='require'" in dsn("postgresql://db.example/q?sslmode=require")
+
+
+def test_a_text_that_no_database_takes_is_stored_without_its_nul(queue: FleetQueue) -> None:
+    submit(queue, prompt="a\0b'\\%s %% :now")
+    assert [task.work.prompt for task in queue.tasks()] == ["a\ufffdb'\\%s %% :now"]
+
+
+def test_who_waits_too_long_for_another_writer_is_told_so(
+    fleet: Fleet, queue: FleetQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentq_cli.engines.fleet.opened.LOCK_MS", 100)
+    with closing(fleet.cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_lock({WRITER}, {queue.database._lock})")
+        with pytest.raises(Busy, match="held its lock for too long"):
+            submit(queue)
+        assert list(queue.tasks()) == []  # a reading waits for nobody
+    submit(queue)
+
+
+def test_a_writer_that_is_frozen_in_the_middle_is_cut_off(
+    fleet: Fleet, queue: FleetQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(queue)
+    monkeypatch.setattr(connection, "IDLE_MS", 50)
+    with opened(fleet, tmp_path / "other") as other, pytest.raises(Busy), queue.in_session("a") as write:
+        write.tell("write.create_session", {"name": "b", "at": 0})
+        write.ask("write.live_count")
+        submit(other, "c")  # once the server has cut the first one off
+        write.ask("write.live_count")
+    assert queue.session_names() == ["a", "c"]
+
+
+def test_a_server_that_is_frozen_is_not_waited_for(
+    fleet: Fleet, queue: FleetQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(queue)
+    monkeypatch.setattr(driver, "ANSWER_MS", 200)
+    backend = queue.database.server_pid
+    assert backend is not None
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        with pytest.raises(Busy, match="does not answer"):
+            submit(queue)
+        assert len(list(queue.tasks())) == 1  # by another connection
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    assert submit(queue) == "a/2"
+
+
+def test_a_server_that_was_restarted_is_asked_again(fleet: Fleet, queue: FleetQueue) -> None:
+    """Its connections are gone, as after a restart."""
+
+    def restart() -> None:
+        fleet.ask(f"SELECT pg_terminate_backend({queue.database.server_pid}, 5000)")
+
+    submit(queue)
+    restart()
+    assert len(list(queue.tasks())) == 1
+    restart()
+    assert submit(queue) == "a/2"
+    with pytest.raises(Busy, match="does not answer"), queue.in_session("a") as write:
+        write.tell("write.create_session", {"name": "b", "at": 0})
+        restart()
+        write.ask("write.live_count")
+    assert queue.session_names() == ["a"]
+
+
+def test_another_fleet_in_its_place_is_not_taken_for_it(
+    fleet: Fleet, queue: FleetQueue, meta: Callable[[str, str], None]
+) -> None:
+    submit(queue)
+    meta("id", "00000000-0000-4000-8000-000000000000")
+    fleet.ask(f"SELECT pg_terminate_backend({queue.database.server_pid}, 5000)")
+    with pytest.raises(Unreadable, match="another fleet"):
+        list(queue.tasks())
+
+
+def test_a_rehearsal_leaves_nothing(fleet: Fleet, queue: FleetQueue) -> None:
+    submit(queue)
+    before = fleet.ask("SELECT * FROM agentq.events"), fleet.ask("SELECT * FROM agentq.tasks")
+    with queue.rehearsal() as rehearsed:
+        rehearsed.cancel_each([task.address for task in rehearsed.tasks()])
+        submit(rehearsed)
+        with pytest.raises(NotFound):
+            rehearsed.pause_session("b", reason=None, paused=False)
+        assert [str(task.status) for task in rehearsed.tasks(ended=True)] == ["queued", "cancelled"]
+    assert (fleet.ask("SELECT * FROM agentq.events"), fleet.ask("SELECT * FROM agentq.tasks")) == before
+    assert submit(queue) == "a/2"
+
+
+def test_two_fleets_in_one_database_are_two(fleet: Fleet, queue: FleetQueue, tmp_path: Path) -> None:
+    submit(queue)
+    with postgres.schema() as name:
+        init.init(fleet.url, FleetSettings(schema=name))
+        settings = FleetSettings(schema=name)
+        with FleetQueue.open(str(tmp_path), fleet.url, Clock(), settings=settings, create=True) as other:
+            assert list(other.tasks()) == []
+            assert other.here.path != queue.here.path
+            assert other.own["host_key"] != queue.own["host_key"]
+
+
+def test_a_connection_says_who_asks(fleet: Fleet) -> None:
+    with Connection(fleet.url, fleet.schema) as connection:
+        assert connection.send("SHOW application_name") == [("agentq",)]
