@@ -133,7 +133,7 @@ def test_what_an_older_host_uses_is_not_removed_while_it_is_up(fleet: Fleet, mon
     more = [*schema.steps(), removal._replace(name="rest")]
     settings = FleetSettings(schema=fleet.schema)
     monkeypatch.setattr(schema, "steps", lambda: [*more[:-1], removal])
-    with pytest.raises(WrongState, match="host 'a' works with agentq 0.0.1"):
+    with pytest.raises(WrongState, match=r"host 'a' works with agentq 0\.0\.1"):
         init.upgrade(fleet.url, settings)
     assert fleet.ask("SELECT to_regclass('agentq.rest')") == [(None,)]
     monkeypatch.setattr(schema, "steps", lambda: more)
