@@ -68,6 +68,7 @@ def test_the_tables_are_made_once_as_their_owner_and_used_by_a_role_that_owns_no
     assert again["grants"] == made.stdout.splitlines()
     cluster.ask(made.stdout)
     try:
+        host.drain()
         assert host.exec("true") == "default/1"
         # What is started for it works with the same queue.
         host("sweep", "--url", host.agentq.environ["AGENTQ_URL"], env={"AGENTQ_URL": ""})
