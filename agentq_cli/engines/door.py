@@ -33,6 +33,8 @@ How the verbs work together:
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,6 +96,10 @@ def store_one(path: str, new: NewTask, *, now: int, max_queued: int) -> tuple[in
 def submit_at_once(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
     """Do what `submit` does, before anything else is loaded. False: nothing was done or printed, and the command itself
     must run. `given` and `shared` are the options as far as given. Raises as the command."""
+    from agentq_cli.base.environment import configured
+
+    if configured(os.environ):
+        return False  # it may name a database, for one
     from agentq_cli.engines.local import express
 
     return express.submit(given, shared, umask)
