@@ -30,7 +30,7 @@ def hosts(fleet: Fleet) -> tuple[Machine, Machine]:
 
 def pick(of: Machine, *, jobs: int = 9, fleet_jobs: int | None = None, fits: order.Fits = order.anywhere) -> Found:
     """What a host would start next, to a look of its own."""
-    values = {"now": of.queue.now, "ageing_ms": None, "parallel": widths()}
+    values: Any = {"now": of.queue.now, "ageing_ms": None, "parallel": widths(), "place": lambda head: head.directory}
     return of.queue.heads().pick(jobs=jobs, fleet_jobs=fleet_jobs, fits=fits, **values)
 
 
@@ -66,6 +66,30 @@ def test_a_host_has_its_own_cap_and_all_together_have_theirs(hosts: tuple[Machin
     assert claim(b.queue, last, fleet_jobs=2, **options) is None
     assert claim(b.queue, last, fleet_jobs=3, **options) is not None
     assert pick(b, jobs=1) is None
+
+
+def test_a_directory_is_of_one_host_and_so_is_who_edits_in_it(hosts: tuple[Machine, Machine]) -> None:
+    a, b = hosts
+
+    def editing(task: Task, past: Past) -> Plan:
+        return Plan(argv=("claude",), directory=task.work.directory)
+
+    submit(a.queue, *(prompt(name, agent="claude", cwd="/src/app") for name in ("s", "t", "u")))
+    start(a, planner=editing)
+    assert pick(a) is None
+    waits = pick(b)
+    assert waits is not None
+    assert claim(a.queue, waits, planner=editing, supervisor=a.identity) is None
+    assert claim(b.queue, waits, planner=editing, supervisor=b.identity) is not None
+    assert pick(b) is None
+    (third,) = (task for task in a.queue.tasks() if task.session not in ("s", waits.session))
+    behind = {"jobs": 9, "parallel": 1, "directory": "/src/app"}
+    found = a.queue.waiting_for(third, **behind)
+    assert found is not None
+    assert (found.kind, found.ids) == ("directory", ("s/1",))
+    found = b.queue.waiting_for(third, **behind)
+    assert found is not None
+    assert found.ids == (f"{waits.session}/1",)
 
 
 def test_what_one_host_cannot_run_hides_nothing_that_needs_something_else(hosts: tuple[Machine, Machine]) -> None:
