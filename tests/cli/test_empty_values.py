@@ -19,6 +19,8 @@ WORDS = {
     **dict.fromkeys(("show", "logs", "edit", "trigger", "retry", "cancel", "wait", "pause", "resume"), ("1",)),
     "reply": ("1", "x"),
     "service": ("print", "cron"),
+    "fleet": ("init",),
+    "migrate": ("from", "to"),
     "completion": ("bash",),
     "messages": ("-s", "default"),
     "prune": ("--older-than", "1d", "--yes"),

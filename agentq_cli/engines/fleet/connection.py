@@ -52,8 +52,14 @@ DEFAULTS = {
 }
 """What a URL does not say."""
 
-ESCAPED = {ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t", 0: "\ufffd"}
-"""What COPY reads otherwise; a NUL, which no database takes, is replaced."""
+NULL = "\x01"
+"""What COPY reads as NULL."""
+
+ESCAPED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\x01": "\\x01", "\0": "\ufffd"}
+"""What it reads otherwise than it is written; a NUL, which no database takes, is replaced."""
+
+ESCAPES = str.maketrans(ESCAPED)
+OTHERS = frozenset(ESCAPED) - {NULL, "\t"}
 
 NOTHING: Mapping[str, object] = {}
 
@@ -256,6 +262,10 @@ class Connection:
         """The process of the server that answers this connection, which signs its rings; None if there is none."""
         return None if self._connection is None else int(self._connection.info.backend_pid)
 
+    def be_patient(self) -> None:
+        """Let the transaction that has begun take its time: it copies what others would not wait for."""
+        self.send("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+
     def copy(self, table: str, columns: Iterable[str], rows: Iterable[Row]) -> None:
         """Store many rows, in the transaction that has begun."""
         text = b"".join(map(_copied, rows))
@@ -283,16 +293,15 @@ class Connection:
 
 def _copied(row: Row) -> bytes:
     """A row in COPY's format of text."""
-    return "\t".join([_field(value) for value in row]).encode() + b"\n"
+    line = "\t".join([NULL if value is None else value if value.__class__ is str else _text(value) for value in row])
+    if line.count("\t") >= len(row) or line.count(NULL) > row.count(None) or not OTHERS.isdisjoint(line):
+        fields = [value.translate(ESCAPES) if isinstance(value, str) else _text(value) for value in row]
+        line = "\t".join([NULL if value is None else text for value, text in zip(row, fields, strict=True)])
+    return line.encode() + b"\n"
 
 
-def _field(value: object) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, bytes):
-        return f"\\\\x{value.hex()}"
-    text = value if isinstance(value, str) else str(int(value) if isinstance(value, bool) else value)
-    return text.translate(ESCAPED) if ESCAPED.keys() & set(map(ord, text)) else text
+def _text(value: object) -> str:
+    return f"\\\\x{value.hex()}" if isinstance(value, bytes) else str(int(value) if isinstance(value, bool) else value)
 
 
 def dsn(url: str) -> str:

@@ -10,11 +10,11 @@ from agentq_cli.base import procfs
 from agentq_cli.base.errors import WrongState
 from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.engines.fleet.chunks import RECORDS, STREAMS, whole
-from agentq_cli.engines.fleet.queries import statement
 from agentq_cli.engines.shared.cargo import NUMBERED, OWN_STATE, TABLES, Cargo, torn
 from agentq_cli.engines.steps import rows as rows_of
 from agentq_cli.host import environments
 from agentq_cli.model.addresses import RunId
+from agentq_cli.model.work import Work
 from agentq_cli.policy import placement
 
 TYPE_CHECKING = False
@@ -137,8 +137,7 @@ class Moving:
         names = cargo.column("sessions", "name")
         with queue.in_queue() as write:
             database = write.database
-            database.send(statement("moving.patient", database.schema))
-            database.send(statement("moving.idle", database.schema))
+            database.be_patient()
             self._forget(write, names, all_of_them)
             cargo.note(source, write.now)
             for table in NUMBERED:
@@ -149,7 +148,8 @@ class Moving:
                     rows = [(*row, "" if table == "messages" and row[2] == RESULT else key) for row in rows]
                     columns = (*columns, "host")
                 if table == "tasks":
-                    rows, columns = [(*row, _needs(row)) for row in rows], (*columns, "needs")
+                    rows = [(*row, needs) for row, needs in zip(rows, _needs(rows), strict=True)]
+                    columns = (*columns, "needs")
                 if rows:
                     database.copy(table, columns, rows)
             for table in NUMBERED:
@@ -201,6 +201,15 @@ def _last_id(write: Writing, table: str, first: int, last: int) -> int | None:
     return int(largest) if taken else None
 
 
-def _needs(row: Row) -> str:
-    """What the host of a task must have, as its column."""
-    return placement.needs(rows_of.task(row[0], rows_of.named(row[1:-1])).work).text
+def _needs(tasks: list[Row]) -> list[str]:
+    """What the host of each task must have, as its column."""
+    at = [TABLES["tasks"].index(name) for name in ("kind", "cwd", "context", "launch")]
+    found: dict[tuple[str, ...], str] = {}
+    texts = []
+    for row in tasks:
+        which = tuple(row[number] for number in at)
+        if which not in found:
+            kind, cwd, context, launch = which
+            found[which] = placement.needs(Work(kind, cwd, context=context, launch=rows_of.launch(launch))).text
+        texts.append(found[which])
+    return texts

@@ -78,5 +78,5 @@ def row_of(columns: Iterable[str]) -> str:
 
 
 def copy_into(table: str, columns: Iterable[str], schema: str) -> str:
-    """The statement that reads rows of which these columns are given."""
-    return f'COPY "{schema}".{table} ({_listed(columns)}) FROM STDIN'
+    """The statement that reads rows of which these columns are given; `connection.NULL` is none."""
+    return f"""COPY "{schema}".{table} ({_listed(columns)}) FROM STDIN (NULL E'\\x01')"""

@@ -47,13 +47,6 @@ ON CONFLICT (session, name) DO NOTHING
 -- name: open
 DELETE FROM agentq.session_state WHERE session = '' AND name = 'moved'
 
--- A copy that was read has its own time.
--- name: patient
-SET LOCAL statement_timeout = 0
-
--- name: idle
-SET LOCAL idle_in_transaction_session_timeout = 0
-
 -- name: ids_of_task_runs
 SELECT coalesce(max(id), 0), count(*) FILTER (WHERE id BETWEEN :first AND :last) FROM agentq.task_runs
 
