@@ -79,7 +79,7 @@ class Cluster:
             shutil.chown(self.directory, UNPRIVILEGED)
         # fmt: off
         self.run("initdb", "--pgdata", self.data, "--auth", "trust", "--username", OWNER, "--encoding", "UTF8",
-                 "--locale", "C", "--no-sync", "--no-instructions")
+                 "--locale", "C", "--no-sync")
         # fmt: on
 
     def start(self, **settings: str) -> None:

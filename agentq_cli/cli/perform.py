@@ -39,11 +39,12 @@ class Surroundings:
         if url is not None:
             from agentq_cli.config.key_readers import url as checked_url
 
-            checked_url(url, "--url")
+            # What this process starts works with the same queue.
+            os.environ["AGENTQ_URL"] = checked_url(url, "--url")
         self.made = Context(
             state_dir=state_directory(options.get("state_dir"), os.environ),
             clock=clock.from_environment(os.environ),
-            environ=os.environ if url is None else {**os.environ, "AGENTQ_URL": url},
+            environ=os.environ,
             as_json=bool(options.get("json")),
             color=checked_color(options.get("color")),
             allow_network_fs=bool(options.get("allow_network_fs")),

@@ -51,12 +51,12 @@ def place(
 def has_session(at: Context, queue: Queue, name: str) -> bool:
     """Whether the session has anything to read. Raises Usage, and NotFound with the nearest name.
 
-    Without a state dir every session is empty, and `default` exists even before its first task.
+    Without a state dir every session on this machine is empty, and `default` exists even before its first task.
     """
     known = queue.session_names()
     if values.parse_session(name) in known:
         return True
-    if name == DEFAULT_SESSION or not is_there(at.state_dir):
+    if name == DEFAULT_SESSION or (at.url is None and not is_there(at.state_dir)):
         return False
     raise NotFound(f"session '{name}': no such session{nearest(name, known) or '; see `agentq sessions`'}")
 

@@ -105,7 +105,9 @@ def _name() -> None:
     if "run" in words:
         words.remove("run")
     kernel.name_process("agentq")
-    kernel.show_command(["agentq", "run", *words])
+    from agentq_cli.base.database_url import without_password
+
+    kernel.show_command(["agentq", "run", *(without_password(each) if "://" in each else each for each in words)])
 
 
 def _open_patiently(at: Context) -> Queue:

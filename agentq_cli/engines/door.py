@@ -22,6 +22,9 @@ How the verbs work together:
   was changed.
 - **The engine knows who is alive:** `living`, `watched`, `orphaned`. A supervisor is on duty from `join` to `leave` and
   confirms it with `renew`.
+- **With several machines a run belongs to its host.** What `renew` answers says until when it does: after that deadline
+  the run is dead, and later others may take it over (`rescue`). A host that others took for lost (`superseded`) ends
+  what it runs and joins again, as another one. Nobody looks a process of another machine up (`elsewhere`).
 - **What an agent printed** is read with `output`, during the run and afterwards.
 - **An engine maintains itself**: `upkeep` reports what it did as a sweep's actions. In a `rehearsal` the same is done
   to copies, so that the plan and the deed are the same code; nothing rings then and no file is touched.

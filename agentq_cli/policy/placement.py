@@ -19,7 +19,8 @@ HOST, NONE, STRICT = AFFINITIES = ("host", "none", "strict")
 class Needs(NamedTuple):
     """What a task needs of its host, apart from the program of its agent: the names and labels that it is to be `on`,
     the directory that it starts in, the files that it reads at its start (`script`, `stdin`), with a tree the git
-    directory it is made from, the base of its branch, and the conversation that its runs go on in or not at all."""
+    directory it is made from, the base of its branch, the conversation that its runs go on in or not at all, and the
+    `variables` that it takes from the host's environment."""
 
     on: tuple[str, ...]
     directory: str
@@ -29,6 +30,7 @@ class Needs(NamedTuple):
     base: str | None = None
     continues: str | None = None
     own_tree: bool = False
+    variables: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -36,9 +38,14 @@ class Needs(NamedTuple):
         return dumps(self)
 
     @property
+    def has_own(self) -> bool:
+        """Whether its runs need what an earlier one of them left: a tree of its own, or the conversation."""
+        return self.own_tree or self.continues is not None
+
+    @property
     def may_be_tied(self) -> bool:
-        """Whether it may need what is on the host of some earlier run: a tree, a branch, a conversation."""
-        return self.own_tree or self.continues is not None or self.base is not None
+        """Whether it may need what is on the host of some earlier run."""
+        return self.has_own or self.base is not None
 
 
 def needs(work: Work) -> Needs:
@@ -54,24 +61,26 @@ def needs(work: Work) -> Needs:
         base=launch.base if tree else None,
         continues=launch.continues,
         own_tree=tree and work.context == "isolated",
+        variables=tuple(sorted(name for name, value in launch.env.items() if value is None)),
     )
 
 
 def read(text: str) -> Needs:
     """The needs of a text of `Needs.text`."""
-    on, *others = loads(text)
-    return Needs(tuple(on), *others)
+    found = Needs(*loads(text))
+    return found._replace(on=tuple(found.on), variables=tuple(found.variables))
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
     """What a host has. `lacks` is what of `--on` it is not, `program` the agent's program if that is missing, None if
-    it is there; `directory` and `file` say whether there is one of that path."""
+    it is there; `directory` and `file` say whether there is one of that path, `variable` whether one of that name."""
 
     lacks: Callable[[Sequence[str]], Sequence[str]]
     missing_program: Callable[[str], str | None]
     directory: Callable[[str], bool]
     file: Callable[[str], bool]
+    variable: Callable[[str], bool]
 
 
 class Bound(NamedTuple):
@@ -130,8 +139,11 @@ def affinity_of(session: str, configured: str | None) -> str:
     return configured or (NONE if session == DEFAULT_SESSION else HOST)
 
 
-def binds(affinity: str, needs: Needs) -> bool:
-    """Whether a start binds the session to its host: its tree is there too, whatever the affinity."""
+def binds(affinity: str, needs: Needs, bound: Bound | None = None) -> bool:
+    """Whether a start binds the session to its host: its tree is there too, whatever the affinity. What goes back to
+    where an earlier run of it was does not take its session along, if that is `bound` to another host by now."""
+    if needs.has_own and bound is not None and not bound.here:
+        return False
     return affinity != NONE or (needs.repository is not None and not needs.own_tree)
 
 
@@ -152,4 +164,7 @@ def obstacle(agent: str | None, needs: Needs, host: Host, ties: Iterable[Tie] = 
     for path in (needs.script, needs.stdin):
         if path is not None and not host.file(path):
             return f"no file '{path}'"
+    for name in needs.variables:
+        if not host.variable(name):
+            return f"no variable '{name}'"
     return None

@@ -13,10 +13,12 @@ from itertools import islice
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base import environment
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.context import suppress
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.errors import Usage
 from agentq_cli.model.addresses import Address
 from agentq_cli.options.tree_options import base_task
-from agentq_cli.policy import placement
+from agentq_cli.policy import leases, placement
 from agentq_cli.supervise import plan, variables
 from agentq_cli.supervise.duty import Duty
 
@@ -124,9 +126,14 @@ class Fitting:
         )
 
     def moments(self) -> list[int]:
-        """When to ask again whether something still waits, to note it (monotonic)."""
+        """When to ask again: whether something still waits, to note it; and as long as something does not fit, whether
+        it does by now, as its host has left (monotonic)."""
+        now = monotonic_ms()
         moments = (since + PATIENCE_MS for why, since in self._to_note.values() if why)
-        return list(islice((moment for moment in moments if moment > monotonic_ms()), 1))
+        found = list(islice((moment for moment in moments if moment > now), 1))
+        if any(not each.fits and each.asked == self._round for each in self._verdicts.values()):
+            found.append(now + leases.renewal_ms(self._duty.config.fleet.lease_ms))
+        return found
 
     def tell(self) -> None:
         """Write down what was passed over and still waits, and what fits by now."""
@@ -173,15 +180,14 @@ class Fitting:
         return placement.obstacle(head.agent, needs, self._host(head, needs), ties) if ties else why
 
     def _ties(self, head: Head, needs: Needs, bound: Bound | None) -> Iterator[Tie]:
-        """What keeps it on another host."""
+        """What keeps it on another host: what an earlier run of it left there, or else its session, and its base."""
+        if needs.has_own and (ran := self._ran_on(Address(head.session, head.seq))) is not None:
+            what = "its tree" if needs.continues is None else "its conversation"
+            yield from self._tie(what, ran, strict=needs.continues is not None)
+            return
         affinity = plan.affinity(head.session, self._duty.config)
         if bound is not None and placement.binds(affinity, needs):
             yield from self._tie(f"session '{head.session}'", bound, strict=affinity == placement.STRICT)
-        own = Address(head.session, head.seq)
-        if needs.own_tree:
-            yield from self._tie("its tree", self._ran_on(own))
-        if needs.continues is not None:
-            yield from self._tie("its conversation", self._ran_on(own), strict=True)
         if (base := base_task(needs.base, str)) is not None:
             yield from self._tie(f"the branch of {base}", self._ran_on(base))
 
@@ -201,7 +207,12 @@ class Fitting:
         def missing(agent: str) -> str | None:
             return self._missing_program(head, agent, needs.directory)
 
-        return placement.Host(self._duty.config.fleet.lacking, missing, os.path.isdir, os.path.exists)
+        def has_variable(name: str) -> bool:
+            with suppress(Usage):
+                return name in variables.known_here(self._duty.config, self._duty.environ)
+            return False
+
+        return placement.Host(self._duty.config.fleet.lacking, missing, os.path.isdir, os.path.exists, has_variable)
 
     def _missing_program(self, head: Head, agent: str, directory: str) -> str | None:
         """The program of an agent if it is not on this host: neither on this supervisor's PATH nor, if the task was

@@ -74,8 +74,8 @@ def plan(
         return Plan(argv=task.work.argv or (task.work.agent or "",), error=error.message)
     if head is None or not head.needs:
         return _plan(task, config, past, queue)
-    binds = placement.binds(affinity(task.session, config), placement.read(head.needs))
     bound = placement.bound(head.bound)
+    binds = placement.binds(affinity(task.session, config), placement.read(head.needs), bound)
     left = bound.name if binds and bound is not None and not bound.here else None
     made = _plan(task, config, past, queue, left=left)
     return replace(made, binds=binds, moved=left and f"from host '{left}' to '{config.fleet.host}'")

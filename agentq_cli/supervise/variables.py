@@ -78,11 +78,14 @@ def given(
 def of_host(work: Work, config: Config, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of this host that a task names, as far as it has them. Raises Usage if their file is unfit."""
     names = [name for name, value in work.launch.env.items() if value is None]
-    if not names:
-        return {}
-    file = config.fleet.env_file
-    known = {**environ, **({} if file is None else parse_env_file(file, "[host] env_file"))}
+    known = known_here(config, environ) if names else {}
     return {name: known[name] for name in names if name in known}
+
+
+def known_here(config: Config, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables that a task may take from this host. Raises Usage if their file is unfit."""
+    file = config.fleet.env_file
+    return environ if file is None else {**environ, **parse_env_file(file, "[host] env_file")}
 
 
 def check_host(work: Work, config: Config, environ: Mapping[str, str]) -> None:

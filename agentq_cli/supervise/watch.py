@@ -96,6 +96,11 @@ class Watched:
             after = queue.put_output(self.worker.id, self.directory, over=over)
             self.store_at = None if after is None else monotonic_ms() + after
 
+    def put_off(self, milliseconds: int) -> None:
+        """Store what it prints no sooner than after this time."""
+        if self.store_at is not None:
+            self.store_at = max(self.store_at, monotonic_ms() + milliseconds)
+
     def conclude(self, queue: Queue, config: Config) -> bool:
         """Find out how an ended run ended. False: not yet, something of it is still alive."""
         if self.outcome is not None or self.never_started:

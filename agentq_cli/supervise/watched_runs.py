@@ -7,6 +7,7 @@ import select
 from collections.abc import Callable, Collection, Iterator
 
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.errors import Busy
 from agentq_cli.host import stop
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 STREAM_MS = 500
 """How often an agent's stream is read while it runs: its conversation's id is needed before it ends."""
+
+STORE_AGAIN_MS = 2_000
+"""When to try again to store what runs print, after that could not be done."""
 
 OVERDUE_MS = 5_000
 """How often runs are checked that may have passed a limit and cannot be ended."""
@@ -94,8 +98,12 @@ class WatchedRuns:
     def _store(self, watched: Watched) -> None:
         if not watched.ended and self._may_store(watched):
             run = watched.worker.id
-            with self._duty.guard.guarding(run.session, f"output {run}"):
+            with self._duty.guard.guarding(run.session, f"output {run}") as tried:
                 watched.store(self._duty.queue)
+            if isinstance(tried.error, Busy):
+                # Nothing can be stored now, and to find that out for each run would take as long again.
+                for each in self.by_id.values():
+                    each.put_off(STORE_AGAIN_MS)
 
     def _may_store(self, watched: Watched) -> bool:
         run = watched.worker.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 
 import pytest
@@ -225,6 +226,7 @@ SAID = {
     "env_file": '"{home}/variables"',
     "priority": "7",
     "expires": '"5h"',
+    "on": f'["{os.uname().nodename}"]',
     "on_dep_failure": '"run"',
     "context": '"isolated"',
     "timeout": '"11m"',

@@ -44,6 +44,14 @@ def submit(queue: FleetQueue, session: str = "a", prompt: str = "true") -> str:
     return str(address)
 
 
+def cut_off(fleet: Fleet, queue: FleetQueue) -> None:
+    """End the server's process for a queue, and wait until it has gone."""
+    pid = queue.database.server_pid
+    fleet.ask(f"SELECT pg_terminate_backend({pid})")
+    while fleet.ask(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"):
+        pass
+
+
 @pytest.mark.parametrize(
     ("change", "error", "why"),
     [
@@ -185,18 +193,14 @@ def test_a_server_that_is_frozen_is_not_waited_for(
 
 def test_a_server_that_was_restarted_is_asked_again(fleet: Fleet, queue: FleetQueue) -> None:
     """Its connections are gone, as after a restart."""
-
-    def restart() -> None:
-        fleet.ask(f"SELECT pg_terminate_backend({queue.database.server_pid}, 5000)")
-
     submit(queue)
-    restart()
+    cut_off(fleet, queue)
     assert len(list(queue.tasks())) == 1
-    restart()
+    cut_off(fleet, queue)
     assert submit(queue) == "a/2"
     with pytest.raises(Busy, match="does not answer"), queue.in_session("a") as write:
         write.tell("write.create_session", {"name": "b", "at": 0})
-        restart()
+        cut_off(fleet, queue)
         write.ask("write.live_count")
     assert queue.session_names() == ["a"]
 
@@ -206,7 +210,7 @@ def test_another_fleet_in_its_place_is_not_taken_for_it(
 ) -> None:
     submit(queue)
     meta("id", "00000000-0000-4000-8000-000000000000")
-    fleet.ask(f"SELECT pg_terminate_backend({queue.database.server_pid}, 5000)")
+    cut_off(fleet, queue)
     with pytest.raises(Unreadable, match="another fleet"):
         list(queue.tasks())
 

@@ -7,11 +7,14 @@ import pytest
 from fleet_machines import LEASE, Fleet, Machine
 from queue_driver import command, finish, start, submit
 
+from agentq_cli.base.clock import rfc3339
+from agentq_cli.config.configuration import Config
 from agentq_cli.engines.fleet import logs, storing
 from agentq_cli.host.output import OutputReader
 from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.checkpoints import Checkpoint
+from agentq_cli.top.tails import Tails
 
 
 @pytest.fixture
@@ -39,7 +42,9 @@ def read(of: Machine, run: RunId, stream: str = "stdout") -> bytes:
     return b"".join(of.queue.output(run, stream).whole())
 
 
-def test_another_machine_reads_what_is_stored_and_the_host_its_files(machines: tuple[Machine, Machine]) -> None:
+def test_another_machine_reads_what_is_stored_and_the_host_its_files(
+    machines: tuple[Machine, Machine], fleet: Fleet
+) -> None:
     a, b = machines
     run, directory = started(a)
     follower = b.queue.output(run, "stdout")
@@ -73,6 +78,8 @@ def test_another_machine_reads_what_is_stored_and_the_host_its_files(machines: t
     assert follower.read() == b"the last word\n"
     assert a.queue.files(run).path == directory.path
     assert read(a, run) == read(b, run) == lines + b"the last word\n"
+    b.queue.prune(run.address)
+    assert fleet.ask("SELECT count(*) FROM agentq.log_chunks") == [(0,)]
 
 
 def test_once_a_host_is_lost_nothing_of_its_runs_is_stored(machines: tuple[Machine, Machine]) -> None:
@@ -92,12 +99,30 @@ def test_once_a_host_is_lost_nothing_of_its_runs_is_stored(machines: tuple[Machi
 def test_a_new_supervisor_goes_on_storing(machines: tuple[Machine, Machine]) -> None:
     a, b = machines
     run, directory = started(a)
+    print_to(directory, "stages", b"")
+    a.queue.put_output(run, directory)
+    assert b.queue.files(run).stage() == a.queue.files(run).stage() == "tree"
+    a.queue._storing.clear()
     print_to(directory, "stdout", b"one\n")
     a.queue.put_output(run, directory)
+    assert b.queue.files(run).stage() is None
     a.queue._storing.clear()
     print_to(directory, "stdout", b"two\n")
     a.queue.put_output(run, directory, over=True)
     assert read(b, run) == b"one\ntwo\n"
+
+
+def test_the_screen_shows_the_last_line_of_a_run_elsewhere(machines: tuple[Machine, Machine]) -> None:
+    a, b = machines
+    run, directory = started(a)
+    tails = Tails(b.queue, Config(path=""))
+    item = {"run": str(run), "started_at": rfc3339(b.queue.now)}
+    for last in ("one", "two"):
+        print_to(directory, "stdout", f"{last}\n".encode())
+        a.queue._storing.clear()
+        a.queue.put_output(run, directory)
+        assert [each["last_line"] for each in tails.update([item])] == [last]
+    tails.close()
 
 
 def test_output_is_stored_at_once_while_somebody_follows(

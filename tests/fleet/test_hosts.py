@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 
 import pytest
 from fleet_machines import LEASE, Fleet, another_boot
@@ -134,27 +133,41 @@ def test_a_lease_that_was_lowered_does_not_end_before_what_was_promised(fleet: F
     assert again.host == a.host
 
 
-def test_a_copied_state_dir_is_refused_while_the_other_machine_renews(fleet: Fleet) -> None:
+def test_a_copied_state_dir_is_refused_while_the_other_machine_renews(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = fleet.machine("a", lease_ms=6_000)
     a.join()
     copy = a.state_dir.parent / "copy"
     shutil.copytree(a.state_dir, copy)
+    another_boot(monkeypatch)  # the other machine's
     a.renew()
     stranger = fleet.machine("a2", place=copy)
-    moving = threading.Thread(target=lambda: [a.renew() for _ in range(3)])
-    asked = stranger.queue.reading.ask
+    asked, renewed = stranger.queue.reading.ask, 0
 
     def ask(name: str, *values: object) -> list[tuple[object, ...]]:
-        if name == "hosts.mine" and not moving.ident:
-            found = asked(name, *values)
-            moving.start(), moving.join()
-            return found
-        return asked(name, *values)
+        nonlocal renewed
+        found = asked(name, *values)
+        if name == "hosts.mine":
+            renewed += 1
+            a.renew()
+        return found
 
     stranger.queue.reading.ask = ask  # type: ignore[method-assign]
     with pytest.raises(Usage, match="copied"):
         stranger.join()
+    assert renewed == 2
     assert len(a.queue.hosts()) == 1
+
+
+def test_a_supervisor_that_was_killed_before_it_heard_of_its_renewal_makes_way_for_another(fleet: Fleet) -> None:
+    a = fleet.machine("a")
+    a.join()
+    fleet.ask("UPDATE agentq.hosts SET beat = beat + 1")
+    again = fleet.machine("a", 5)
+    again.queue.boottime = lambda: 5  # it would wait for ever
+    again.join()
+    assert again.host == a.host
 
 
 def test_a_machine_that_was_started_anew_is_the_same_host_and_settles_what_ran(

@@ -43,9 +43,9 @@ def machine(fleet: LostHosts, name: str) -> Machine:
     script = fleet.directory / "talker.sh"
     script.write_text(AGENT)
     made.agentq.environ["LOG"] = str(fleet.directory / "talk")
-    with open(made.agentq.environ["AGENTQ_CONFIG"], "a") as config:
-        config.write(
-            f'[agents.talker]\nargv = ["sh", "{script}"]\nfresh = ["new:{{conversation}}"]\n'
+    for path in (fleet.directory / f"home-{name}").glob("*.toml"):
+        path.write_text(
+            f'{path.read_text()}[agents.talker]\nargv = ["sh", "{script}"]\nfresh = ["new:{{conversation}}"]\n'
             'resume = ["old:{conversation}"]\n[sessions.t]\naffinity = "strict"\n'
         )
     return made

@@ -77,7 +77,7 @@ def test_the_server_accepts_every_statement() -> None:
                 text = text.replace("{pieces}", "(1, 1, CAST('' AS bytea))")
                 for given in (values(text), dict.fromkeys(values(text))):
                     try:
-                        cursor.execute(f"EXPLAIN {text}", given)
+                        cursor.execute(text if text.startswith("SET ") else f"EXPLAIN {text}", given)
                     except Exception as error:
                         refused[name] = f"{error} {given}"
     assert refused == {}

@@ -134,7 +134,10 @@ def test_stored_times_are_the_same_bytes_in_every_zone(state_dir: Path, zone: st
     contents = []
     for name in (zone, "Europe/Berlin"):
         place = state_dir.with_name(name.replace("/", "_"))
-        environ = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]), "TZ": name}
+        environ = {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent), str(Path(__file__).parents[1])]),
+            "TZ": name,
+        }
         subprocess.run([sys.executable, "-c", program, str(place)], env=environ, check=True)
         contents.append(files(place))
     assert contents[0] == contents[1]
@@ -233,7 +236,7 @@ def test_files_and_directories_are_private_whatever_the_umask(state_dir: Path) -
         "    print(oct(os.stat(queue.state.index + '-journal').st_mode & 0o7777))\n"
         "    queue.index.execute('ROLLBACK')\n"
     )
-    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
+    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent), str(Path(__file__).parents[1])])}
     found = subprocess.run(
         [sys.executable, "-c", program, str(state_dir)], env=environ, check=True, capture_output=True, text=True
     )

@@ -122,7 +122,7 @@ def test_a_command_waits_for_a_session_that_is_given_back(
         "    print('asking', flush=True)\n"
         "    print(queue.cancel(d.Address('a', 1)).status, flush=True)\n"
     )
-    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
+    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent), str(Path(__file__).parents[1])])}
     with subprocess.Popen(
         [sys.executable, "-c", program, str(queue.state.path)], env=environ, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -9,14 +9,20 @@ from typing import Any
 import pytest
 
 from agentq_cli.base.clock import Clock
+from agentq_cli.base.dataclass import replace
 from agentq_cli.config.configuration import Config
+from agentq_cli.engines.nouns import Past
 from agentq_cli.host import process
+from agentq_cli.host.place import Place
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.fleet import FleetSettings
-from agentq_cli.policy import placement
+from agentq_cli.model.statuses import Status
+from agentq_cli.model.tasks import Task
+from agentq_cli.model.work import Launch, Work
+from agentq_cli.policy import leases, placement
 from agentq_cli.policy.order import Head
 from agentq_cli.policy.placement import Bound, Needs, PassedOver
-from agentq_cli.supervise import fitting
+from agentq_cli.supervise import fitting, plan
 from agentq_cli.supervise.duty import Duty, Settings
 from agentq_cli.supervise.fitting import Fitting
 from agentq_cli.supervise.guard import Guard
@@ -29,14 +35,16 @@ class Fleet:
 
     def __init__(self) -> None:
         self.placing = self
-        self.here: set[str] = {"k2"}
+        self.now = 0
+        self.up = {"k2"}
+        self.here = Place("/nowhere")
         self.ran: dict[str, Bound] = {}
         self.notes: list[tuple[str, str | None]] = []
         self.asked = 0
 
     def expected(self, key: str) -> bool:
         self.asked += 1
-        return key in self.here
+        return key in self.up
 
     def ran_on(self, address: Address) -> Bound | None:
         return self.ran.get(str(address))
@@ -137,7 +145,7 @@ def test_what_starts_on_its_own_host_at_once_is_never_noted(
         assert not any(found.fits(each) for each in seen)
         found.tell()
         assert fleet.notes == []
-        assert found.moments() == [1000]
+        assert min(found.moments()) == 1000
         moment = 999
     moment = 1000
     found.begin()
@@ -146,6 +154,9 @@ def test_what_starts_on_its_own_host_at_once_is_never_noted(
     assert not found.fits(stays)
     found.tell()
     assert fleet.notes == [("s/1", "session 's' is on host 'two'")]
+    # It looks again now and then, as its host may be gone for good.
+    assert found.moments() == [1000 + leases.renewal_ms(FleetSettings().lease_ms)]
+    found.begin()
     assert found.moments() == []
 
 
@@ -155,13 +166,24 @@ def test_an_agent_is_there_if_its_program_is(found: Fitting) -> None:
     assert not found.fits(head(agent="no such agent"))
 
 
+def test_a_variable_is_there_if_the_host_has_it_in_its_environment_or_its_file(found: Fitting, tmp_path: Path) -> None:
+    assert found.fits(head(variables=("PATH",)))
+    wanted = head(variables=("PATH", "TOKEN"))
+    assert not found.fits(wanted)
+    (tmp_path / "env").write_text("TOKEN=x\n")
+    duty = found._duty
+    duty.config = replace(duty.config, fleet=replace(duty.config.fleet, env_file=str(tmp_path / "env")))
+    found.begin()  # another config is another host
+    assert found.fits(wanted)
+
+
 def test_a_session_goes_where_it_is_bound_as_long_as_that_host_is_to_be_expected(found: Fitting, fleet: Fleet) -> None:
     assert found.fits(head(bound=HERE))
     assert not any(found.fits(head(seq=seq, bound=THERE)) for seq in (1, 2, 3))
     assert fleet.asked == 1
     assert found.fits(head("default", bound=THERE))
     assert not found.fits(head("default", bound=THERE, repository="/"))
-    fleet.here.clear()
+    fleet.up.clear()
     found.begin()
     assert found.fits(head(bound=THERE))
     assert not found.fits(head("strict", bound=THERE))
@@ -175,8 +197,45 @@ def test_a_task_goes_where_its_tree_its_branch_or_its_conversation_is(found: Fit
     assert not found.fits(head(seq=2, repository="/", base="@s/9"))
     assert found.fits(head(seq=2, repository="/", base="main"))
     assert not found.fits(head(seq=1, continues="c"))
-    fleet.here.clear()
+    # The session has moved here since: what goes back to its own tree does not go with it.
+    assert not found.fits(head(seq=1, bound=HERE, **own))
+    fleet.ran["s/1"] = HERE
+    found.begin()
+    assert found.fits(head(seq=1, bound=THERE, **own))
+    fleet.ran["s/1"] = THERE
+    fleet.up.clear()
     found.begin()
     assert found.fits(head(seq=1, **own))
     assert found.fits(head(seq=2, repository="/", base="@s/9"))
     assert not found.fits(head(seq=1, continues="c")), "such a reply is given there or not at all"
+
+
+@pytest.mark.parametrize(
+    ("session", "bound", "needs", "binds", "moved"),
+    [
+        ("s", None, {}, True, False),
+        ("s", HERE, {}, True, False),
+        ("s", THERE, {}, True, True),
+        ("default", THERE, {}, False, False),
+        ("default", THERE, {"repository": "/"}, True, True),
+        ("s", THERE, {"continues": "c"}, False, False),
+        ("s", HERE, {"continues": "c"}, True, False),
+    ],
+)
+def test_a_plan_binds_the_session_and_tells_the_agent_that_it_has_moved(
+    fleet: Any, session: str, bound: Bound | None, needs: dict[str, Any], binds: bool, moved: bool
+) -> None:
+    config = Config(path="", fleet=FleetSettings(host="one"))
+    launch = Launch(continues=needs.get("continues"))
+    work = Work("prompt", "/", prompt="do it", agent="demo", launch=launch)
+    task = Task(session, 1, work, Status.QUEUED, 0, 0)
+    of = plan.plan(task, config, Past("c"), fleet, head=head(session, bound=bound, **needs))
+    assert (of.error, of.binds, of.moved) == (None, binds, "from host 'two' to 'one'" if moved else None)
+    text = of.stdin_text or " ".join(of.argv)
+    assert ("This session ran on another host ('two')" in text) == moved
+    assert text.endswith("do it")
+
+
+def test_without_a_fleet_a_plan_binds_nothing(fleet: Any) -> None:
+    task = Task("s", 1, Work("exec", "/", argv=("true",)), Status.QUEUED, 0, 0)
+    assert not plan.plan(task, Config(path=""), Past(), fleet).binds

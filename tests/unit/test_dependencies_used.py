@@ -45,7 +45,8 @@ def modules(requirement: str) -> set[str]:
 
 def requirements() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [each for each in project["dependencies"] if re.split(r"[^\w.-]", each)[0] not in DATA]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["fleet"]]
+    return [each for each in wanted if re.split(r"[^\w.-]", each)[0] not in DATA]
 
 
 @pytest.mark.parametrize("requirement", requirements())

@@ -26,6 +26,7 @@ needs = st.builds(
     base=st.sampled_from([None, "main", "@s/1"]),
     continues=st.sampled_from([None, "conversation"]),
     own_tree=st.booleans(),
+    variables=st.sampled_from([(), ("TOKEN",), ("HOME", "TOKEN")]),
 )
 ties = st.lists(
     st.builds(Tie, st.just("session 's'"), names, here=st.booleans(), there=st.booleans(), strict=st.booleans()),
@@ -33,10 +34,14 @@ ties = st.lists(
 )
 
 
-def host(settings: FleetSettings, there: Sequence[str], agents: Sequence[str]) -> Host:
-    """A host that has these paths and these agents."""
+def host(
+    settings: FleetSettings, there: Sequence[str], agents: Sequence[str], variables: Sequence[str] = ("HOME",)
+) -> Host:
+    """A host that has these paths, agents and variables."""
     missing = dict.fromkeys(agents)
-    return Host(settings.lacking, lambda agent: missing.get(agent, agent), there.__contains__, there.__contains__)
+    return Host(
+        settings.lacking, lambda agent: missing.get(agent, agent), *[there.__contains__] * 2, variables.__contains__
+    )
 
 
 @given(needs, ties, st.lists(paths), st.lists(names), st.sampled_from(["", "claude", "codex"]))
@@ -51,6 +56,7 @@ def test_a_task_fits_exactly_where_everything_is_that_it_needs(
         and not any(not tie.here and (tie.there or tie.strict) for tie in tied)
         and agent != "codex"
         and all(each in there for each in where if each is not None)
+        and "TOKEN" not in wanted.variables
     )
     assert (found is None) == fits
 
@@ -68,8 +74,13 @@ def test_a_bound_host_is_read_as_it_was_written(key: str, name: str, here: bool)
 
 
 def test_the_needs_of_a_task_are_what_its_start_reads() -> None:
-    work = Work("exec", "/src/app", argv=("make",), launch=Launch(on=("gpu", "a", "gpu"), stdin="/in", script="/s"))
-    assert placement.needs(work) == Needs(("a", "gpu"), "/src/app", script="/s", stdin="/in")
+    work = Work(
+        "exec",
+        "/src/app",
+        argv=("make",),
+        launch=Launch(on=("gpu", "a", "gpu"), stdin="/in", script="/s", env={"TOKEN": None, "X": "1"}),
+    )
+    assert placement.needs(work) == Needs(("a", "gpu"), "/src/app", script="/s", stdin="/in", variables=("TOKEN",))
     # A text that it reads is with the task, and the base of a branch matters to a tree alone.
     text = Work("exec", "/", argv=("make",), launch=Launch(stdin="-text", base="@s/1"))
     assert placement.needs(text) == Needs((), "/")
@@ -92,7 +103,10 @@ def test_the_reason_is_a_few_words_about_what_is_first_missing() -> None:
     assert obstacle("", anywhere._replace(repository="/src/.git"), bare) == "no repository '/src/.git'"
     assert obstacle("", anywhere, host(FleetSettings(), ["/src/app"], [])) == "no file '/s'"
     assert obstacle("", anywhere, host(FleetSettings(), ["/src/app", "/s"], [])) == "no file '/in'"
-    other = Host(lambda on: (), lambda agent: "codex-cli", lambda path: True, lambda path: True)
+    secret = Needs((), "/", variables=("HOME", "TOKEN"))
+    assert obstacle("", secret, host(FleetSettings(), ["/"], [])) == "no variable 'TOKEN'"
+    assert obstacle("", secret, host(FleetSettings(), ["/"], [], secret.variables)) is None
+    other = Host(lambda on: (), lambda agent: "codex-cli", *[lambda path: True] * 3)
     assert obstacle("codex", anywhere, other) == "no agent 'codex': no program 'codex-cli'"
 
 

@@ -23,6 +23,7 @@ def test_every_field_of_a_launch_comes_back() -> None:
         env={"A": "1"},
         captured={"PATH": "/bin"},
         agent_args=("--model", "m"),
+        on=("a", "gpu"),
         stdin="/in",
         umask=0o077,
         timeout_ms=1,

@@ -123,7 +123,7 @@ class Chunks:
 
     @property
     def _end(self) -> int:
-        return self._rows[-1].end if self._rows else 0
+        return max((row.end for row in self._rows), default=0)
 
     @staticmethod
     def _parts(rows: dict[int, Row], tail: bytes) -> int:

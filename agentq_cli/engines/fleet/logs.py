@@ -53,6 +53,7 @@ class Logs:
     def __init__(self) -> None:
         self._storing: dict[RunId, Storing] = {}
         self._looks: dict[RunId, int] = {}
+        self._elsewhere: set[RunId] = set()
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         if self.is_here(run):
@@ -80,8 +81,12 @@ class Logs:
     def is_here(self, run: RunId) -> bool:
         """Whether this machine has the files of a run. Raises Usage for an invalid name."""
         path = self.here.run_path(run)
+        if run in self._elsewhere:
+            return False
         found = self.reading.ask("output.place", run._asdict())
         here, ended = found[0] if found else (False, False)
+        if found and not here:
+            self._elsewhere.add(run)
         # Somebody may have removed what an ended run left.
         return bool(here) and (not ended or os.path.isdir(path))
 

@@ -80,7 +80,7 @@ class StoredOutput(Output):
         for row in [row for row in rows if row.length] + rows[-1:]:
             if row.offset > end:
                 gaps.append((end, row.offset))
-            end = row.end
+            end = max(end, row.end)
         return gaps
 
     def _peek(self, offset: int, limit: int) -> bytes:

@@ -41,7 +41,7 @@ class Storing:
         self._which = run._asdict()
         self._directory = directory
         self._chunks: dict[str, Chunks] | None = None
-        self._records: dict[str, bytes] = {}
+        self._records: dict[str, bytes | None] = {}
         self._seen: object = None
         self._next_at = 0
         self._followed_at = 0
@@ -91,6 +91,8 @@ class Storing:
             rows: dict[str, list[Row]] = {}
             for stream, *row in self._logs.reading.ask("output.stored", self._which):
                 rows.setdefault(stream, []).append(Row(*row))
+            # What a supervisor before this one has stored of them is not known.
+            self._records = {name: None for name in (*RECORDS, STAGE) if name in rows}
             bound = self._logs.settings.log_bytes
             self._chunks = {
                 name: Chunks(OutputReader(self._directory, name), bound, rows.get(name, ())) for name in STREAMS

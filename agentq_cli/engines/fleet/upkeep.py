@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from agentq_cli.engines.subdoors import FindRun, Step
     from agentq_cli.model.addresses import RunId
 
+FORGOTTEN_MS = 7 * 86_400_000
+"""How long a host is listed after it has left."""
+
 
 class Upkeep:
     """One pass; a sweep calls `begin`, `asking` and `end`, a supervisor `recall`."""
@@ -37,6 +40,7 @@ class Upkeep:
         if not queue.database.rehearsing:
             for reason, run, task in queue.tend(actor=Actor.SWEEP):
                 yield SweepAction("lost", *_named(run), reason if task is None else f"{task.status} ({reason})")
+        queue.tell("hosts.forget_left", {"before": queue.now - FORGOTTEN_MS})
         for supervisor in queue.supervisors():
             if not supervisor.elsewhere and not queue.lives(supervisor.identity):
                 queue.leave(supervisor.identity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 import time
@@ -29,14 +30,20 @@ def measure(bench: Bench) -> list[Line]:
     why = postgres.why_not()
     if why is not None:
         raise Broken(why)
-    # As a server is that must not lose anything.
-    with postgres.cluster(fsync="on", full_page_writes="on") as cluster:
+    # Like a server that must not lose anything, on the disk that the files are on.
+    bench.machine.scratch.chmod(0o711)
+    cluster = postgres.Cluster(bench.machine.directory("postgres"), {"fsync": "on", "full_page_writes": "on"})
+    cluster.create()
+    cluster.start()
+    try:
         Fleet.cluster, Fleet.program = cluster, bench.kinds["agentq"].program  # type: ignore[attr-defined]
         lines: list[Line] = []
         for part in (rates, submits, batches, starts, follower, server, idle, moved):
             with bench.guarded("fleet", part.__name__):
                 lines += part(bench)
         return lines
+    finally:
+        cluster.stop(signal.SIGQUIT)
 
 
 def rates(bench: Bench) -> list[Line]:

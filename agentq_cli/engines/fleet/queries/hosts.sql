@@ -64,6 +64,10 @@ SELECT started_at FROM agentq.task_runs WHERE session = :session AND seq = :seq 
 UPDATE agentq.hosts SET left_at = :at
 WHERE id = :host_id AND left_at IS NULL AND NOT EXISTS (SELECT 1 FROM agentq.supervisors WHERE host = :host_id)
 
+-- Nobody counts on it any more. Its key makes it a host again, with another id.
+-- name: forget_left
+DELETE FROM agentq.hosts h WHERE left_at < :before AND NOT EXISTS (SELECT 1 FROM agentq.workers w WHERE w.host = h.id)
+
 -- name: all
 SELECT h.id, h.name, h.boot_id, h.version, h.beat_at, h.lease_ms, h.jobs, h.agents, h.labels, h.left_at,
        (SELECT count(*) FROM agentq.workers w WHERE w.host = h.id), h.key = :host_key
