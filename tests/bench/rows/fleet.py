@@ -32,7 +32,8 @@ def measure(bench: Bench) -> list[Line]:
         raise Broken(why)
     # Like a server that must not lose anything, on the disk that the files are on.
     bench.machine.scratch.chmod(0o711)
-    cluster = postgres.Cluster(bench.machine.directory("postgres"), {"fsync": "on", "full_page_writes": "on"})
+    settings = {"fsync": "on", "autovacuum": "off", "checkpoint_timeout": "1h"}
+    cluster = postgres.Cluster(bench.machine.directory("postgres"), settings)
     cluster.create()
     cluster.start()
     try:
@@ -117,12 +118,12 @@ def batches(bench: Bench) -> list[Line]:
 
 def starts(bench: Bench) -> list[Line]:
     """From a submit that has returned to its command's first act."""
-    queue = bench.queue(Fleet)
-    assert isinstance(queue, Fleet)
-    queue.serve(2)
-    clock = Clock(bench.machine)
-    waits, commits = dict[int, float](), dict[int, float]()
-    with closing(queue.cluster.connect()) as connection, connection.cursor() as cursor:
+    queues = {"files": bench.queue(bench.kinds["agentq"]), "fleet": bench.queue(Fleet)}
+    clocks = {name: Clock(bench.machine) for name in queues}
+    waits: dict[str, dict[int, float]] = {name: {} for name in (*queues, "commit")}
+    for queue in queues.values():
+        queue.serve(2)
+    with closing(Fleet.cluster.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE of_bench (at bigint)")
         for number in range(bench.rounds(60, 15)):
             time.sleep(0.05)
@@ -131,13 +132,18 @@ def starts(bench: Bench) -> list[Line]:
             cursor.execute("BEGIN; SELECT pg_advisory_xact_lock(1)")
             cursor.execute("INSERT INTO of_bench VALUES (1)")
             cursor.execute("COMMIT")
-            commits[number] = (time.perf_counter() - begun) * 1000
-            queue.give(clock.command)
-            returned = time.time_ns()
-            waits[number] = max(0.0, (clock.next() - returned) / 1e6)
-    queue.close()
-    target = Target(4.0)
-    return [line("fleet", "start, p50", WHO, "ms", waits, base=commits, of="a transaction", target=target)]
+            waits["commit"][number] = (time.perf_counter() - begun) * 1000
+            for name, queue in queues.items():
+                queue.give(clocks[name].command)
+                returned = time.time_ns()
+                waits[name][number] = max(0.0, (clocks[name].next() - returned) / 1e6)
+    for queue in queues.values():
+        queue.close()
+    base, target = waits["commit"], Target(4.0)
+    return [
+        line("fleet", "start, p50", "agentq", "ms", waits["files"]),
+        line("fleet", "start, p50", WHO, "ms", waits["fleet"], base=base, of="a transaction", target=target),
+    ]
 
 
 def follower(bench: Bench) -> list[Line]:
@@ -170,20 +176,24 @@ def follower(bench: Bench) -> list[Line]:
 
 
 def server(bench: Bench) -> list[Line]:
-    """What a claim and a finish cost the server, to a transaction of pgbench."""
+    """What a claim and a finish cost the server, to a transaction of pgbench; start and end of `run` are subtracted."""
     cluster = Fleet.cluster
-    count = bench.rounds(300, 80)
+    count = bench.rounds(400, 150)
     where = ("-h", str(cluster.sockets), "-p", str(cluster.port), "-U", postgres.OWNER, "postgres")
     cluster.run("pgbench", "-i", "-q", *where)
+
+    def cost(tasks: int) -> tuple[float, float]:
+        queue = bench.queue(Fleet)
+        queue.fill([("true",)] * tasks)
+        cpu, written = server_cpu(cluster), wal_bytes(cluster)
+        queue.work_off(tasks, 2)
+        return server_cpu(cluster) - cpu, wal_bytes(cluster) - written
+
     own, base, wal = dict[int, float](), dict[int, float](), dict[int, float]()
     for number in range(bench.rounds(4, 2)):
-        queue = bench.queue(Fleet)
-        queue.fill([("true",)] * count)
-        cluster.ask("CHECKPOINT")
-        cpu, written = server_cpu(cluster), wal_bytes(cluster)
-        queue.work_off(count, 2)
-        own[number] = (server_cpu(cluster) - cpu) * 1e6 / count
-        wal[number] = (wal_bytes(cluster) - written) / 1024 / count
+        few, many = cost(10), cost(10 + count)
+        own[number] = (many[0] - few[0]) * 1e6 / count
+        wal[number] = (many[1] - few[1]) / 1024 / count
         cpu = server_cpu(cluster)
         cluster.run("pgbench", "-N", "-n", "-c", "2", "-t", str(5 * count), *where)
         base[number] = (server_cpu(cluster) - cpu) * 1e6 / (10 * count)
