@@ -32,7 +32,7 @@ NOTHING: Mapping[str, object] = {}
 QUIET = ("start", "adopt")
 """The events that concern nobody who waits."""
 
-MOST_ROWS = 1_000
+MOST_ROWS = 200
 """How many new tasks are sent at once, so that the server never waits for long in mid-transaction."""
 
 
