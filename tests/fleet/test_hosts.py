@@ -11,6 +11,7 @@ from queue_driver import claim, command, finish, head_of, start, submit
 from agentq_cli.base import procfs
 from agentq_cli.base.errors import Busy, Usage
 from agentq_cli.host import lease_file
+from agentq_cli.model.actions import Actor
 from agentq_cli.model.hosts import HostState
 from agentq_cli.model.statuses import FailureClass, RunStatus, Status
 from agentq_cli.model.workers import Sign
@@ -246,3 +247,21 @@ def test_a_host_tells_what_it_brings(fleet: Fleet) -> None:
     assert a.renew().deadline == leases.deadline(0, 10 * LEASE)
     (host,) = a.queue.hosts()
     assert (host.name, host.labels, host.agents, host.lease_ms) == ("anna", (), ("codex", "claude"), 10 * LEASE)
+
+
+def test_who_ends_a_run_that_the_database_has_lost_does_not_end_that_of_another_host(fleet: Fleet) -> None:
+    a, b = fleet.machine("a"), fleet.machine("b")
+    a.join(), b.join()
+    (address,) = submit(a.queue, command())
+    run = start(a.queue, address, supervisor=a.identity)
+    fleet.ask("DELETE FROM agentq.workers")
+    fleet.ask("DELETE FROM agentq.task_runs")
+    fleet.ask("UPDATE agentq.tasks SET status = 'queued', runs = 0, attempts = 0")
+    assert start(b.queue, address, supervisor=b.identity) == run
+    assert finish(a.queue, run) is None
+    assert not a.queue.undo_claim(run, actor=Actor.SUPERVISOR, reason="it never started")
+    assert fleet.events("late") == ["another host runs it; its end here was not recorded"] * 2
+    assert b.queue.task(address).status is Status.RUNNING
+    ended = finish(b.queue, run)
+    assert ended is not None
+    assert ended.status is Status.COMPLETED

@@ -172,7 +172,7 @@ class Opened(Given):
         below(session)
         gone = statement("moving.gone", self.database.schema)
         also = "NULL" if self.first is None else f"({statement(self.first[0], self.database.schema)})"
-        what = self.database.filled(f"json_build_array(({gone}), {also})", {"name": session}).decode()
+        what = self.database.filled(f"json_build_array(({gone}), {also})", self.own | {"name": session}).decode()
         with self._transaction(actor, what, background=background) as (write, (elsewhere, value)):
             if elsewhere:
                 from agentq_cli.engines.fleet.moving import refusal

@@ -88,5 +88,10 @@ SELECT json_build_array(CAST(pg_postmaster_start_time() AS text),
                         (SELECT value FROM agentq.meta WHERE name = 'timeline'),
                         (SELECT coalesce(max(lease_ms), 0) FROM agentq.hosts))
 
+-- The runs of a session that are another machine's.
+-- name: of_others
+SELECT json_agg(json_build_array(w.seq, w.attempt)) FROM agentq.workers w JOIN agentq.hosts h ON h.id = w.host
+WHERE w.session = :name AND h.key <> :host_key
+
 -- name: counts_timelines
 SELECT to_regprocedure('pg_walfile_name(pg_lsn)') IS NOT NULL AND to_regprocedure('pg_current_wal_lsn()') IS NOT NULL
