@@ -25,13 +25,16 @@ How the verbs work together:
 - **With several machines a run belongs to its host.** What `renew` answers says until when it does: after that deadline
   the run is dead, and later others may take it over (`rescue`). A host that others took for lost (`superseded`) ends
   what it runs and joins again, as another one. Nobody looks a process of another machine up (`elsewhere`).
-- **What an agent printed** is read with `output`, during the run and afterwards.
+- **What an agent printed** is read with `output`, during the run and afterwards, and what else the files of its run say
+  with `files`: from any machine. For that the run's supervisor calls `put_output`, and once more before `finish`.
 - **An engine maintains itself**: `upkeep` reports what it did as a sweep's actions. In a `rehearsal` the same is done
   to copies, so that the plan and the deed are the same code; nothing rings then and no file is touched.
 - What few callers need is behind sub-doors (`subdoors`): `hooks`, `voice`, `figures`, `upkeep`.
 """
 
 from __future__ import annotations
+
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +97,10 @@ def store_one(path: str, new: NewTask, *, now: int, max_queued: int) -> tuple[in
 def submit_at_once(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
     """Do what `submit` does, before anything else is loaded. False: nothing was done or printed, and the command itself
     must run. `given` and `shared` are the options as far as given. Raises as the command."""
+    from agentq_cli.base.environment import configured
+
+    if configured(os.environ):
+        return False  # it may name a database, for one
     from agentq_cli.engines.local import express
 
     return express.submit(given, shared, umask)

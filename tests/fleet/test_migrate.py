@@ -145,7 +145,8 @@ def test_there_and_back_it_is_the_same(filled: Two) -> None:
     assert [item["status"] for item in json.loads(two(two.other, "list", "--all", "-s", "b", "--json"))["items"]] == [
         "completed"
     ]
-    # And home again, in place of what stayed there to be read.
+    # And home again, in place of what stayed there to be read, with a session that is new there.
+    two(two.other, "submit", "-s", "Aa", "--exec", "--", "true")
     then = two.told(two.other)
     two.migrate(two.other, two.old)
     assert list(differences(two.told(two.old), then)) == []
