@@ -23,7 +23,7 @@ AWAY = (
     *("refused", "timeout", "timed out", "No such file", "unreachable", "closed the connection", "reset by peer"),
     *("starting up", "shutting down", "recovery", "too many", "remaining connection slots", "Broken pipe"),
     *("emporary failure", "No route", "server_login_retry", "pooler", "SSL SYSCALL", "not yet accepting", "is down"),
-    *("query_wait_timeout", "terminating connection"),
+    *("query_wait_timeout", "terminating connection", "no more connections"),
 )
 """What a library or a server that nobody can reach now says, before it tells a code."""
 
