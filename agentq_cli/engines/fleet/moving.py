@@ -147,6 +147,8 @@ class Moving:
                 if table in OF_HOSTS:
                     rows = [(*row, "" if table == "messages" and row[2] == RESULT else key) for row in rows]
                     columns = (*columns, "host")
+                if table == "task_runs":  # so that what goes on in a conversation or a tree of one comes back here
+                    rows, columns = [(*row, key) for row in rows], (*columns, "host_key")
                 if table == "tasks":
                     rows = [(*row, needs) for row, needs in zip(rows, _needs(rows), strict=True)]
                     columns = (*columns, "needs")
