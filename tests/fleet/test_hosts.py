@@ -11,6 +11,7 @@ from queue_driver import claim, command, finish, head_of, start, submit
 from agentq_cli.base import procfs
 from agentq_cli.base.errors import Busy, Usage
 from agentq_cli.host import lease_file
+from agentq_cli.model.actions import Actor
 from agentq_cli.model.hosts import HostState
 from agentq_cli.model.statuses import FailureClass, RunStatus, Status
 from agentq_cli.model.workers import Sign
@@ -217,8 +218,6 @@ def test_a_new_timeline_waits_for_one_lease(fleet: Fleet) -> None:
 
 
 def test_sweeps_renew_and_observe_for_a_machine_without_a_supervisor(fleet: Fleet) -> None:
-    from agentq_cli.model.actions import Actor
-
     a, b = fleet.machine("a"), fleet.machine("b")
     a.join(), b.join()
 
@@ -246,3 +245,19 @@ def test_a_host_tells_what_it_brings(fleet: Fleet) -> None:
     assert a.renew().deadline == leases.deadline(0, 10 * LEASE)
     (host,) = a.queue.hosts()
     assert (host.name, host.labels, host.agents, host.lease_ms) == ("anna", (), ("codex", "claude"), 10 * LEASE)
+
+
+def test_a_run_whose_claim_the_database_has_lost_does_not_end_the_one_that_has_its_name_again(fleet: Fleet) -> None:
+    a, b = fleet.machine("a"), fleet.machine("b")
+    a.join(), b.join()
+    (address,) = submit(a.queue, command("s"))
+    run = start(b.queue, address, supervisor=b.identity)  # in a database that knows nothing of the same run on a
+    assert finish(a.queue, run) is None
+    assert not a.queue.undo_claim(run, actor=Actor.SUPERVISOR, reason="it was claimed and never started")
+    a.queue.seen_conversation(run, "demo", "of the other one")
+    assert a.renew().known == frozenset()
+    assert fleet.events("late") == ["it is a run of host 'b'; success was not recorded"]
+    assert fleet.ask("SELECT conversation FROM agentq.task_runs") == [(None,)]
+    ended = finish(b.queue, run)
+    assert ended is not None
+    assert ended.status is Status.COMPLETED

@@ -125,6 +125,10 @@ def test_there_and_back_it_is_the_same(filled: Two) -> None:
     assert "a/1 lacks MY_TOKEN" in said
     assert list(differences(two.told(two.url), before)) == []
     assert two(two.url, "logs", "a/1", "--raw") == "out\n"
+    # What goes on in a conversation does so where its files are.
+    here = two.state("SELECT DISTINCT key FROM agentq.hosts")  # type: ignore[attr-defined]
+    assert two.state("SELECT DISTINCT host_key FROM agentq.task_runs") == here  # type: ignore[attr-defined]
+    assert two.state("SELECT DISTINCT host FROM agentq.conversations") == here  # type: ignore[attr-defined]
     for words in (("submit", "-s", "a", "--exec", "true"), ("submit", "--exec", "true"), ("resume", "-s", "docs")):
         assert "has moved to 'postgresql://" in two(two.old, *words, code=4), words
     assert two.told(two.old)["runs"] == before["runs"], "it can still be read"

@@ -38,15 +38,18 @@ TICKING = "import sys, time\nwhile True: print(time.clock_gettime_ns(time.CLOCK_
 TICKING += "time.sleep(0.005)"
 """Prints the milliseconds of the clock that leases count in."""
 
-TREE = f"""
+TOOLS = f"""
 import os, signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 tool = [sys.executable, "-I", "-S", "-c", {TICKING!r}]
 subprocess.Popen(tool, start_new_session=True)
 subprocess.Popen(tool, start_new_session=True, env={{}})
-{TICKING}
 """
+TREE = TOOLS + TICKING
 """An agent that is deaf, with a tool in a session of its own and one that has cleared its environment too."""
+
+ANOTHER_USER = "os.getuid() or os.setuid(65534)\n"
+"""With it the kernel forgets with whom a process was to die."""
 
 
 class Host:
@@ -142,7 +145,7 @@ def test_a_keeper_that_is_stopped_dies_with_its_agent_whoever_else_is_dead(runs:
 
 def test_the_launcher_outlives_its_supervisor_and_kills_what_a_dead_keeper_leaves(runs: Runs) -> None:
     with Host(runs, KERNELS) as host:
-        run = launched(runs, host)
+        run = launched(runs, host, TOOLS + ANOTHER_USER + TICKING)
         launcher = launcher_of(run)
         everything = whole_tree(run)
         runs.launcher.close()

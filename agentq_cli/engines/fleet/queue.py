@@ -35,10 +35,15 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
     # Runs
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        from agentq_cli.engines.fleet import ending
+        from agentq_cli.engines.fleet import ending, errors
 
-        with self.in_session(run.session, actor=actor, background=background) as write:
-            return ending.ended(write, run, outcome)
+        try:
+            with self.own_run(run), self.in_session(run.session, actor=actor, background=background) as write:
+                return ending.ended(write, run, outcome)
+        except errors.Superseded as error:
+            with self.in_session(run.session, actor=actor, background=background) as write:
+                write.record("late", run.seq, run=run, reason=f"{error.why}; {outcome.status} was not recorded")
+            return None
 
     def why_unposted(self, run: RunId | str) -> str | None:
         """Never: the result row is in the commit that ends the run."""

@@ -57,6 +57,11 @@ DELETE FROM agentq.hosts WHERE id = :id
 -- name: runs_of
 SELECT session, seq, attempt, stop FROM agentq.workers WHERE host = :id ORDER BY claimed_at, session, seq
 
+-- The host that has a run of this name, if that is not this machine.
+-- name: of_another
+SELECT h.name FROM agentq.workers w JOIN agentq.hosts h ON h.id = w.host
+WHERE w.session = :session AND w.seq = :seq AND w.attempt = :attempt AND h.key <> :host_key
+
 -- name: began
 SELECT started_at FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
