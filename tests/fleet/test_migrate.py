@@ -52,6 +52,10 @@ class Two:
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
+    def state(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the database has."""
+        return postgres.shared().ask(sql.replace("agentq.", f"{self.schema}."))
+
     def told(self, where: str) -> dict[str, Any]:
         """What reading commands say, without what is of a place, and without the moves themselves."""
         return {" ".join(words): plain(json.loads(self(where, *words, "--json"))) for words in READINGS}
@@ -126,9 +130,9 @@ def test_there_and_back_it_is_the_same(filled: Two) -> None:
     assert list(differences(two.told(two.url), before)) == []
     assert two(two.url, "logs", "a/1", "--raw") == "out\n"
     # What goes on in a conversation does so where its files are.
-    here = two.state("SELECT DISTINCT key FROM agentq.hosts")  # type: ignore[attr-defined]
-    assert two.state("SELECT DISTINCT host_key FROM agentq.task_runs") == here  # type: ignore[attr-defined]
-    assert two.state("SELECT DISTINCT host FROM agentq.conversations") == here  # type: ignore[attr-defined]
+    here = two.state("SELECT DISTINCT key FROM agentq.hosts")
+    assert two.state("SELECT DISTINCT host_key FROM agentq.task_runs") == here
+    assert two.state("SELECT DISTINCT host FROM agentq.conversations") == here
     for words in (("submit", "-s", "a", "--exec", "true"), ("submit", "--exec", "true"), ("resume", "-s", "docs")):
         assert "has moved to 'postgresql://" in two(two.old, *words, code=4), words
     assert two.told(two.old)["runs"] == before["runs"], "it can still be read"
