@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fleet_machines import LEASE, Fleet, Machine
-from queue_driver import claim, command, finish, new_task, prompt, submit, widths
+from queue_driver import claim, command, edited, finish, new_task, prompt, submit, widths
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.engines.nouns import Claim, Past, Plan
@@ -14,7 +14,7 @@ from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.model.tasks import NewTask, Task
-from agentq_cli.model.work import Launch
+from agentq_cli.model.work import Condition, Dependency, Launch
 from agentq_cli.policy import order, placement
 from agentq_cli.policy.placement import PassedOver
 
@@ -31,8 +31,13 @@ def hosts(fleet: Fleet) -> tuple[Machine, Machine]:
 
 def pick(of: Machine, *, jobs: int = 9, fleet_jobs: int | None = None, fits: order.Fits = order.anywhere) -> Found:
     """What a host would start next, to a look of its own."""
-    values: Any = {"now": of.queue.now, "ageing_ms": None, "parallel": widths(), "place": lambda head: head.directory}
+    values: Any = {"now": of.queue.now, "ageing_ms": None, "parallel": widths(), "place": edited_by}
     return of.queue.heads().pick(jobs=jobs, fleet_jobs=fleet_jobs, fits=fits, **values)
+
+
+def edited_by(head: order.Head) -> str | None:
+    """Where the agent of a head edits."""
+    return head.directory if head.directory.startswith("/") else None
 
 
 def bind(task: Task, past: Past) -> Plan:
@@ -112,6 +117,31 @@ def test_what_one_host_cannot_run_hides_nothing_that_needs_something_else(hosts:
         ],
         key=str,
     )
+
+
+def test_what_a_task_needs_follows_its_edits_its_replies_and_the_lines_of_its_batch(
+    fleet: Fleet, hosts: tuple[Machine, Machine]
+) -> None:
+    a, _ = hosts
+    tree = Launch(repository="/src/.git")
+    batch = submit(
+        a.queue,
+        prompt("s", launch=tree),
+        replace(prompt("s", launch=tree, after=(Dependency(None, Condition.SUCCESS, 0),)), base_of=0),
+    )
+
+    def needs(address: Address) -> placement.Needs:
+        ((text,),) = fleet.ask(f"SELECT needs FROM agentq.tasks WHERE session = 's' AND seq = {address.seq}")
+        assert placement.read(text) == placement.needs(a.queue.task(address).work)
+        return placement.read(text)
+
+    assert needs(batch[1]).base == "@s/1"
+    a.queue.edit(batch[0], edited(launch=replace(tree, on=("gpu",))))
+    assert needs(batch[0]).on == ("gpu",)
+    run = start(a, planner=bind).run
+    assert finish(a.queue, run, conversation="talk") is not None
+    a.queue.reply(batch[0], "and now?")
+    assert needs(batch[0]).continues == "talk"
 
 
 def test_a_session_is_bound_at_its_first_start_and_moves_when_its_host_does_not_come(

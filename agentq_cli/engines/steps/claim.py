@@ -97,9 +97,7 @@ def _bind(write: Transaction, candidate: Candidate, plan: Plan) -> bool:
     """Note the start of the session, and bind it to this host if the plan says so. False: meanwhile another start has
     bound it to another host than the pick found."""
     bound = placement.bound(candidate.head.bound)
-    # Fairness compares who started longest ago, so two starts in one millisecond must differ.
-    ((last,),) = write.ask("dispatch.last_start")
-    values = {"session": candidate.task.session, "at": max(write.now, last + 1)}
+    values = {"session": candidate.task.session, "at": write.now}
     values |= {"binds": int(plan.binds), "bound": None if bound is None else bound.key}
     return write.change("dispatch.session_started", values) == 1
 

@@ -98,8 +98,11 @@ def enter_waits(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[in
             with of_line(task):
                 dependencies.enter(write, address.seq, after, known=new)
             if task.base_of is not None:
-                launch = rows.launch_text(_based(task, addresses).work.launch)
-                write.tell("write.set_launch", {"seq": address.seq, "launch": launch})
+                from agentq_cli.policy import placement
+
+                work = _based(task, addresses).work
+                values = {"launch": rows.launch_text(work.launch), "needs": placement.needs(work).text}
+                write.tell("write.set_launch", {"seq": address.seq, **values})
             if any(each.address not in new for each in after):
                 waiting.append(address.seq)
     return waiting

@@ -125,16 +125,14 @@ SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, ex
     checked = :checked, "left" = :left, landing = :landing
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
 
--- Not if the session has been bound to another host since the pick.
+-- Fairness compares who started longest ago, so two starts in one millisecond must differ. Not if the session has been
+-- bound to another host since the pick.
 -- name: session_started
 UPDATE agentq.sessions
-SET last_start_at = greatest(:at, last_start_at + 1),
+SET last_start_at = greatest(:at, (SELECT max(last_start_at) + 1 FROM agentq.sessions)),
     host_key = CASE WHEN :binds = 1 THEN :host_key ELSE host_key END,
     host = CASE WHEN :binds = 1 THEN coalesce((SELECT name FROM agentq.hosts WHERE id = :host_id), '') ELSE host END
 WHERE name = :session AND host_key IS NOT DISTINCT FROM :bound
-
--- name: last_start
-SELECT coalesce(max(last_start_at), 0) FROM agentq.sessions
 
 -- name: adopt
 UPDATE agentq.workers SET pid = :pid, start_time = :start_time, boot_id = :boot_id, adopted = 1

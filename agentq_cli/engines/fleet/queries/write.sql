@@ -47,7 +47,7 @@ UPDATE agentq.tasks SET {columns}
 WHERE session = :session AND seq = :seq AND status = :before_status AND runs = :before_runs
 
 -- name: set_launch
-UPDATE agentq.tasks SET launch = :launch WHERE session = :session AND seq = :seq
+UPDATE agentq.tasks SET launch = :launch, needs = :needs WHERE session = :session AND seq = :seq
 
 -- name: event
 INSERT INTO agentq.events (at, session, seq, attempt, from_status, to_status, event, actor, reason, hook, agent)

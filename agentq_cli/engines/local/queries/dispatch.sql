@@ -98,11 +98,10 @@ SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms, ex
     stderr_bytes = :stderr_bytes, posted = :posted, checked = :checked, "left" = :left, landing = :landing
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND finished_at IS NULL
 
+-- Fairness compares who started longest ago, so two starts in one millisecond must differ.
 -- name: session_started
-UPDATE sessions SET last_start_at = max(:at, last_start_at + 1) WHERE name = :session
-
--- name: last_start
-SELECT coalesce(max(last_start_at), 0) FROM sessions INDEXED BY sessions_started
+UPDATE sessions SET last_start_at = max(:at, (SELECT max(last_start_at) + 1 FROM sessions INDEXED BY sessions_started))
+WHERE name = :session
 
 -- name: adopt
 UPDATE workers SET pid = :pid, start_time = :start_time, boot_id = :boot_id, adopted = 1
