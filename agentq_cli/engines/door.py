@@ -1,9 +1,9 @@
 """The door to the queue: what an engine must be able to do, and `open_queue`. Code outside `engines` knows no engine.
 
-The engine keeps the tasks (today `local`: SQLite files on one machine). Callers of the door know nothing of SQL, locks,
-indexes, or how to find out that a process elsewhere is alive. What belongs to this machine, whatever the engine, is
-`here` (`place`): the directories of runs, the outbound files, the wake lock, the marker in the environment of its runs'
-processes.
+The engine keeps the tasks: `local`, SQLite files on one machine, or `fleet`, a PostgreSQL database that many machines
+share. Callers of the door know nothing of SQL, locks, indexes, or how to find out that a process elsewhere is alive.
+What belongs to this machine, whatever the engine, is `here` (`place`): the directories of runs, the outbound files, the
+wake lock, the marker in the environment of its runs' processes.
 
 The verbs are listed in `verbs`, those of the sub-doors in `subdoors`. They take and return the model's values and those
 of `nouns`; times are milliseconds UTC by `now`. Any verb may raise Busy (a lock was not free in time), Unreadable
