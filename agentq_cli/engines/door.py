@@ -1,9 +1,9 @@
 """The door to the queue: what an engine must be able to do, and `open_queue`. Code outside `engines` knows no engine.
 
-The engine keeps the tasks (today `local`: SQLite files on one machine). Callers of the door know nothing of SQL, locks,
-indexes, or how to find out that a process elsewhere is alive. What belongs to this machine, whatever the engine, is
-`here` (`place`): the directories of runs, the outbound files, the wake lock, the marker in the environment of its runs'
-processes.
+The engine keeps the tasks: `local`, SQLite files on one machine, or `fleet`, a PostgreSQL database that many machines
+share. Callers of the door know nothing of SQL, locks, indexes, or how to find out that a process elsewhere is alive.
+What belongs to this machine, whatever the engine, is `here` (`place`): the directories of runs, the outbound files, the
+wake lock, the marker in the environment of its runs' processes.
 
 The verbs are listed in `verbs`, those of the sub-doors in `subdoors`. They take and return the model's values and those
 of `nouns`; times are milliseconds UTC by `now`. Any verb may raise Busy (a lock was not free in time), Unreadable
@@ -25,13 +25,16 @@ How the verbs work together:
 - **With several machines a run belongs to its host.** What `renew` answers says until when it does: after that deadline
   the run is dead, and later others may take it over (`rescue`). A host that others took for lost (`superseded`) ends
   what it runs and joins again, as another one. Nobody looks a process of another machine up (`elsewhere`).
-- **What an agent printed** is read with `output`, during the run and afterwards.
+- **What an agent printed** is read with `output`, during the run and afterwards, and what else the files of its run say
+  with `files`: from any machine. For that the run's supervisor calls `put_output`, and once more before `finish`.
 - **An engine maintains itself**: `upkeep` reports what it did as a sweep's actions. In a `rehearsal` the same is done
   to copies, so that the plan and the deed are the same code; nothing rings then and no file is touched.
 - What few callers need is behind sub-doors (`subdoors`): `hooks`, `voice`, `figures`, `upkeep`.
 """
 
 from __future__ import annotations
+
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +97,10 @@ def store_one(path: str, new: NewTask, *, now: int, max_queued: int) -> tuple[in
 def submit_at_once(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
     """Do what `submit` does, before anything else is loaded. False: nothing was done or printed, and the command itself
     must run. `given` and `shared` are the options as far as given. Raises as the command."""
+    from agentq_cli.base.environment import configured
+
+    if configured(os.environ):
+        return False  # it may name a database, for one
     from agentq_cli.engines.local import express
 
     return express.submit(given, shared, umask)

@@ -32,6 +32,9 @@ class Reading(Protocol):
     def ask(self, statement: str, values: Values = ..., /) -> list[Row]:
         """The rows of a statement, `FILE.NAME`."""
 
+    def ask_each(self, *asked: tuple[str, Values]) -> list[list[Row]]:
+        """The rows of several statements whose columns have names, asked at once."""
+
     def environment(self, number: int) -> str | None:
         """An environment that `keep_environment` has kept; None if that was on another host."""
 

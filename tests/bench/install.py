@@ -56,7 +56,7 @@ class Peers:
         environment(home)
         self.say(f"installing {tree}")
         # pip installs a directory anew, whichever version is there.
-        quiet([home / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", tree])
+        quiet([home / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", f"{tree}[fleet]"])
         return home / "bin/agentq"
 
     def _get(self, name: str, there: Callable[[], bool], install: Callable[[], None]) -> None:

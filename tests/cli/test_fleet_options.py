@@ -146,3 +146,16 @@ def test_a_unit_of_a_host_has_the_url_without_its_password(aq: Driven) -> None:
         printed = aq("service", "print", kind, env={"AGENTQ_URL": NOBODY}).stdout
         assert "postgresql://agentq@127.0.0.1:1/agentq" in printed
         assert "hush" not in printed
+
+
+def test_the_driver_is_wanted_only_with_a_url(aq: Driven) -> None:
+    (aq.home / "without").mkdir()
+    (aq.home / "without" / "psycopg2.py").write_text("raise ImportError('none here')\n")
+    path = f"{aq.home / 'without'}:{aq.agentq.environ['PYTHONPATH']}"
+    aq.agentq.by_exec = True
+    without = {"PYTHONPATH": path}
+    aq.exec("true", env=without)
+    aq.drain(env=without)
+    assert [each["name"] for each in aq.items("hosts", env=without)] == [HERE]
+    refused = aq.refused("list", "--url", NOBODY, code=2, env=without)
+    assert "pip install 'agentq[fleet]'" in refused

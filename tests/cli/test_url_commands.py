@@ -68,6 +68,7 @@ def test_the_tables_are_made_once_as_their_owner_and_used_by_a_role_that_owns_no
     assert again["grants"] == made.stdout.splitlines()
     cluster.ask(made.stdout)
     try:
+        host.drain()
         assert host.exec("true") == "default/1"
         # What is started for it works with the same queue.
         host("sweep", "--url", host.agentq.environ["AGENTQ_URL"], env={"AGENTQ_URL": ""})
@@ -201,3 +202,18 @@ def test_what_a_machine_that_is_no_host_reads_makes_nothing_on_it(machine: Machi
         reader(command)
     assert not [path for path in reader.state_dir.rglob("*") if path.name == "key"]
     assert not os.path.exists(reader.state_dir / "agentq.db")
+
+
+def test_a_login_or_a_database_that_is_not_there_is_a_wrong_url(machine: Machines) -> None:
+    cluster = postgres.shared()
+    host = machine("a")
+    for url, why in (
+        (cluster.url(user="nobody-here:hush", tcp=True), 'role "nobody-here" does not exist'),
+        (cluster.url("no_such", tcp=True), 'database "no_such" does not exist'),
+        (cluster.url(tcp=True) + "?sslmode=require", "SSL"),
+        (cluster.url(tcp=True) + "?no_such=hush", "no_such"),
+    ):
+        refused = host.refused("list", "--url", url, code=2)
+        assert refused.startswith("agentq: error: url 'postgresql://127.0.0.1:")
+        assert why in refused
+        assert "hush" not in refused

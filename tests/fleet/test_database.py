@@ -16,8 +16,8 @@ import pytest
 from fleet_machines import Fleet
 
 from agentq_cli.base.clock import Clock
-from agentq_cli.base.errors import AgentqError, Busy, NotFound, Unreadable, Usage
-from agentq_cli.engines.fleet import connection, driver, init
+from agentq_cli.base.errors import AgentqError, Busy, NotFound, Unreadable, Usage, WrongState
+from agentq_cli.engines.fleet import connection, driver, init, schema
 from agentq_cli.engines.fleet.connection import WRITER, Connection, dsn
 from agentq_cli.engines.fleet.queue import FleetQueue
 from agentq_cli.model.fleet import FleetSettings
@@ -124,6 +124,23 @@ def test_init_may_be_repeated_and_a_role_needs_no_more_than_it_prints(fleet: Fle
             init.init(url, FleetSettings(schema=f"{fleet.schema}_more"))
     finally:
         fleet.ask(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_what_an_older_host_uses_is_not_removed_while_it_is_up(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.machine("a").join()
+    fleet.ask("UPDATE agentq.hosts SET version = '0.0.1'")
+    removal = schema.Step(schema.latest() + 1, "remove_a_table", "CREATE TABLE agentq.rest (x integer)")
+    more = [*schema.steps(), removal._replace(name="rest")]
+    settings = FleetSettings(schema=fleet.schema)
+    monkeypatch.setattr(schema, "steps", lambda: [*more[:-1], removal])
+    with pytest.raises(WrongState, match=r"host 'a' works with agentq 0\.0\.1"):
+        init.upgrade(fleet.url, settings)
+    assert fleet.ask("SELECT to_regclass('agentq.rest')") == [(None,)]
+    monkeypatch.setattr(schema, "steps", lambda: more)
+    try:
+        assert init.upgrade(fleet.url, settings)
+    finally:
+        fleet.ask("DROP TABLE agentq.rest")
 
 
 def test_without_the_driver_the_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,8 +218,6 @@ def test_a_new_timeline_waits_for_one_lease(fleet: Fleet) -> None:
 
 
 def test_sweeps_renew_and_observe_for_a_machine_without_a_supervisor(fleet: Fleet) -> None:
-    from agentq_cli.model.actions import Actor
-
     a, b = fleet.machine("a"), fleet.machine("b")
     a.join(), b.join()
 
@@ -249,19 +247,17 @@ def test_a_host_tells_what_it_brings(fleet: Fleet) -> None:
     assert (host.name, host.labels, host.agents, host.lease_ms) == ("anna", (), ("codex", "claude"), 10 * LEASE)
 
 
-def test_who_ends_a_run_that_the_database_has_lost_does_not_end_that_of_another_host(fleet: Fleet) -> None:
+def test_a_run_whose_claim_the_database_has_lost_does_not_end_the_one_that_has_its_name_again(fleet: Fleet) -> None:
     a, b = fleet.machine("a"), fleet.machine("b")
     a.join(), b.join()
-    (address,) = submit(a.queue, command())
-    run = start(a.queue, address, supervisor=a.identity)
-    fleet.ask("DELETE FROM agentq.workers")
-    fleet.ask("DELETE FROM agentq.task_runs")
-    fleet.ask("UPDATE agentq.tasks SET status = 'queued', runs = 0, attempts = 0")
-    assert start(b.queue, address, supervisor=b.identity) == run
+    (address,) = submit(a.queue, command("s"))
+    run = start(b.queue, address, supervisor=b.identity)  # in a database that knows nothing of the same run on a
     assert finish(a.queue, run) is None
-    assert not a.queue.undo_claim(run, actor=Actor.SUPERVISOR, reason="it never started")
-    assert fleet.events("late") == ["another host runs it; its end here was not recorded"] * 2
-    assert b.queue.task(address).status is Status.RUNNING
+    assert not a.queue.undo_claim(run, actor=Actor.SUPERVISOR, reason="it was claimed and never started")
+    a.queue.seen_conversation(run, "demo", "of the other one")
+    assert a.renew().known == frozenset()
+    assert fleet.events("late") == ["it is a run of host 'b'; success was not recorded"]
+    assert fleet.ask("SELECT conversation FROM agentq.task_runs") == [(None,)]
     ended = finish(b.queue, run)
     assert ended is not None
     assert ended.status is Status.COMPLETED

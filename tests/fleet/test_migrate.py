@@ -123,6 +123,10 @@ def test_there_and_back_it_is_the_same(filled: Two) -> None:
     assert "a/1 lacks MY_TOKEN" in said
     assert list(differences(two.told(two.url), before)) == []
     assert two(two.url, "logs", "a/1", "--raw") == "out\n"
+    # What goes on in a conversation does so where its files are.
+    here = two.state("SELECT DISTINCT key FROM agentq.hosts")  # type: ignore[attr-defined]
+    assert two.state("SELECT DISTINCT host_key FROM agentq.task_runs") == here  # type: ignore[attr-defined]
+    assert two.state("SELECT DISTINCT host FROM agentq.conversations") == here  # type: ignore[attr-defined]
     for words in (("submit", "-s", "a", "--exec", "true"), ("submit", "--exec", "true"), ("resume", "-s", "docs")):
         assert "has moved to 'postgresql://" in two(two.old, *words, code=4), words
     assert two.told(two.old)["runs"] == before["runs"], "it can still be read"
@@ -141,7 +145,8 @@ def test_there_and_back_it_is_the_same(filled: Two) -> None:
     assert [item["status"] for item in json.loads(two(two.other, "list", "--all", "-s", "b", "--json"))["items"]] == [
         "completed"
     ]
-    # And home again, in place of what stayed there to be read.
+    # And home again, in place of what stayed there to be read, with a session that is new there.
+    two(two.other, "submit", "-s", "Aa", "--exec", "--", "true")
     then = two.told(two.other)
     two.migrate(two.other, two.old)
     assert list(differences(two.told(two.old), then)) == []

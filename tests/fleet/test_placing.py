@@ -10,6 +10,7 @@ from queue_driver import claim, command, finish, new_task, prompt, submit, width
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.engines.nouns import Claim, Past, Plan
+from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import RunStatus
 from agentq_cli.model.tasks import NewTask, Task
@@ -30,7 +31,7 @@ def hosts(fleet: Fleet) -> tuple[Machine, Machine]:
 
 def pick(of: Machine, *, jobs: int = 9, fleet_jobs: int | None = None, fits: order.Fits = order.anywhere) -> Found:
     """What a host would start next, to a look of its own."""
-    values = {"now": of.queue.now, "ageing_ms": None, "parallel": widths()}
+    values: Any = {"now": of.queue.now, "ageing_ms": None, "parallel": widths(), "place": lambda head: head.directory}
     return of.queue.heads().pick(jobs=jobs, fleet_jobs=fleet_jobs, fits=fits, **values)
 
 
@@ -66,6 +67,30 @@ def test_a_host_has_its_own_cap_and_all_together_have_theirs(hosts: tuple[Machin
     assert claim(b.queue, last, fleet_jobs=2, **options) is None
     assert claim(b.queue, last, fleet_jobs=3, **options) is not None
     assert pick(b, jobs=1) is None
+
+
+def test_a_directory_is_of_one_host_and_so_is_who_edits_in_it(hosts: tuple[Machine, Machine]) -> None:
+    a, b = hosts
+
+    def editing(task: Task, past: Past) -> Plan:
+        return Plan(argv=("claude",), directory=task.work.directory)
+
+    submit(a.queue, *(prompt(name, agent="claude", cwd="/src/app") for name in ("s", "t", "u")))
+    start(a, planner=editing)
+    assert pick(a) is None
+    waits = pick(b)
+    assert waits is not None
+    assert claim(a.queue, waits, planner=editing, supervisor=a.identity) is None
+    assert claim(b.queue, waits, planner=editing, supervisor=b.identity) is not None
+    assert pick(b) is None
+    (third,) = (task for task in a.queue.tasks() if task.session not in ("s", waits.session))
+    behind = {"jobs": 9, "parallel": 1, "directory": "/src/app"}
+    found = a.queue.waiting_for(third, **behind)
+    assert found is not None
+    assert (found.kind, found.ids) == ("directory", ("s/1",))
+    found = b.queue.waiting_for(third, **behind)
+    assert found is not None
+    assert found.ids == (f"{waits.session}/1",)
 
 
 def test_what_one_host_cannot_run_hides_nothing_that_needs_something_else(hosts: tuple[Machine, Machine]) -> None:
@@ -192,7 +217,8 @@ def test_what_hosts_pass_over_is_there_for_all_until_it_fits_starts_or_they_are_
     assert noted() == [(1, "b", "no"), (2, "a", "not on a"), (2, "b", "not \\udcff on b\ufffd")]
     (of_task,) = {each.needs for each in a.queue.placing.passed_over("s") if each.seq == 2}
     assert of_task == placement.needs(command(cwd="/x").work).text
-    assert finish(a.queue, start(a).run) is not None
+    # It starts, and waits again: what was noted before is of no interest.
+    assert a.queue.undo_claim(start(a).run, actor=Actor.SUPERVISOR, reason="it never began")
     assert [seq for seq, _, _ in noted()] == [2, 2]
     b.queue.leave(b.identity)
     assert noted() == [(2, "a", "not on a")]

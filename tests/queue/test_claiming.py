@@ -282,6 +282,7 @@ def test_a_task_is_not_started_once_it_has_expired(queue: Queue, clock: Clock) -
     assert claim(queue, replace(stale, expires_at=None)) is None
 
 
+@pytest.mark.dear
 def test_a_hundred_that_may_not_start_never_hide_one_that_may(queue: Queue, clock: Clock) -> None:
     for n in range(100):
         paused, _, _ = submit(
@@ -393,11 +394,13 @@ def test_earlier_due_time_goes_first_then_the_lower_address(queue: Queue, clock:
     assert starts(queue) == ["a/2", "a/4", "a/3", "a/1"]
 
 
+@pytest.mark.dear
 def test_two_sessions_with_ten_tasks_each_and_one_slot_alternate(queue: Queue) -> None:
     submit(queue, *[command("a") for _ in range(10)], *[command("b") for _ in range(10)])
     assert starts(queue, jobs=1) == [f"{name}/{n}" for n in range(1, 11) for name in ("a", "b")]
 
 
+@pytest.mark.dear
 def test_three_sessions_take_turns_while_the_clock_stands_or_goes_back(queue: Queue, clock: Clock) -> None:
     submit(queue, *[command(name) for name in ("a", "b", "c") for _ in range(4)])
     order = []
@@ -426,6 +429,7 @@ def test_between_new_sessions_due_time_then_the_number_decides(queue: Queue, clo
     assert started(queue) == ["c/1", "b/1", "a/2"]
 
 
+@pytest.mark.dear
 def test_the_lowest_priority_starts_within_the_ageing_time_under_a_stream_of_higher_ones(
     queue: Queue, clock: Clock
 ) -> None:

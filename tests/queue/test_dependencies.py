@@ -89,6 +89,7 @@ def end(queue: Queue, clock: Clock, address: Address, how: str) -> None:
 @pytest.mark.parametrize("elsewhere", [False, True])
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize(("condition", "how", "met"), CONDITIONS)
+@pytest.mark.dear
 def test_each_condition_against_each_end(
     queue: Queue, clock: Clock, condition: Condition, how: str, met: bool, before: bool, elsewhere: bool
 ) -> None:
@@ -135,6 +136,7 @@ def chain(session: str, length: int) -> list[NewTask]:
     return [command(session), *(waiting(session, position) for position in range(length - 1))]
 
 
+@pytest.mark.dear
 def test_a_failure_cancels_the_whole_closure_in_its_own_commit(queue: Queue) -> None:
     addresses = submit(queue, *chain("a", 500))
     ended(queue, addresses[0], RunStatus.ERROR)

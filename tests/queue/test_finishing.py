@@ -51,6 +51,7 @@ def test_a_run_that_succeeded_completes_its_task_with_exit_code_zero(queue: Queu
 
 
 @pytest.mark.parametrize("status", OTHERS)
+@pytest.mark.dear
 def test_a_run_that_did_not_succeed_fails_its_task(queue: Queue, status: RunStatus) -> None:
     (address,) = submit(queue, command("a"))
     task = finish(queue, start(queue, address), status, exit_code=3, error="it went wrong")

@@ -25,6 +25,8 @@ from agentq_cli.model.workers import Supervisor
 from agentq_cli.policy.admission import Gate, Room
 from agentq_cli.supervise import gates
 
+pytestmark = pytest.mark.dear
+
 MIB = 1 << 20
 
 

@@ -42,6 +42,7 @@ def test_more_tasks_than_a_page_are_all_listed_once_and_in_order(queue: Queue, c
 
 
 @pytest.mark.parametrize("status", list(Status))
+@pytest.mark.dear
 def test_a_status_selects_the_tasks_that_are_shown_with_it(queue: Queue, clock: Clock, status: Status) -> None:
     made = {
         Status.QUEUED: ["default/1"],

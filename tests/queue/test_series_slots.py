@@ -26,6 +26,8 @@ from agentq_cli.model.tasks import Task
 from agentq_cli.policy.missed import Occurrence
 from agentq_cli.policy.schedule import Kind, Missed, Overlap, Schedule, anchor, count_slots, same_times
 
+pytestmark = pytest.mark.dear
+
 MINUTE = 60_000
 
 

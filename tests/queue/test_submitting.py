@@ -117,6 +117,7 @@ def test_nothing_submitted_is_nothing_stored(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp", "", ".", "..", "a/b", "a b", "a\n", "-a", "_a", "a" * 65, "ä", "a\0"])
+@pytest.mark.dear
 def test_a_name_that_no_session_can_have_is_refused_and_creates_nothing(
     queue: Queue, engine: Engine, name: str
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_name_that_no_session_can_have_is_refused_and_creates_nothing(
 
 
 @pytest.mark.parametrize("name", ["a", "0", "A.b_c-d", "a" * 64, "default", "x.."])
+@pytest.mark.dear
 def test_a_name_of_a_session_is_taken(queue: Queue, name: str) -> None:
     assert submit(queue, command(name)) == [Address(name, 1)]
     assert queue.session_names() == [name]

@@ -117,9 +117,9 @@ def test_what_is_stored_is_what_the_files_have(
             table.change(change)
             stored.stored(change)
         followed += b"".join(follower.whole())
-        stream.close()
-        source.close()
-
+        at_once = chunks.whole(source, bound)
+        assert sum(piece.length for piece in at_once) <= bound
+        assert [text(each.offset, each.length) for each in at_once] == [zlib.decompress(each.bytes) for each in at_once]
         rows = table.rows()
         assert sum(row.length for row in rows) <= bound
         assert table.size() == stream.size
@@ -142,6 +142,8 @@ def test_what_is_stored_is_what_the_files_have(
             assert rows[0].offset == 0
             assert stream.size - cut[1] >= bound // 2 - 2 * chunk
             assert cut[0] >= bound // 2 - 2 * chunk
+        stream.close()
+        source.close()
 
 
 def refuse(descriptor: int, begin: int, end: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -160,12 +161,13 @@ def test_the_steps_import_one_another_in_one_direction() -> None:
     tuple(TopologicalSorter(own).static_order())  # raises for a circle
 
 
-def texts(tree: ast.Module) -> Iterator[str]:
+@functools.cache
+def texts(tree: ast.Module) -> frozenset[str]:
     """The texts of a module that are no docstrings."""
-    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            yield node.value
+    nodes = list(ast.walk(tree))
+    docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    found = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docs)
+    return frozenset(node.value for node in found if isinstance(node.value, str))
 
 
 def test_only_an_engine_has_sql_and_opens_a_database() -> None:
@@ -186,7 +188,7 @@ def statements(engine: str) -> set[str]:
 
 def asked(tree: ast.Module, among: set[str]) -> set[str]:
     """Those of these statements that a module asks, tells or reads by name."""
-    return set(texts(tree)) & among
+    return texts(tree) & among
 
 
 def test_a_statement_that_a_step_or_a_shared_verb_names_is_in_every_engine() -> None:
@@ -207,7 +209,9 @@ def test_a_statement_of_one_engine_is_that_engine_s_own() -> None:
     for engine, only in {"local": local - fleet, "fleet": fleet - local}.items():
         own = {name: tree for name, tree in modules().items() if name.startswith(f"engines/{engine}/")}
         words = {word for tree in own.values() for word in texts(tree)}
-        assert not {name for name in only if not words & {name, name.partition(".")[2]}}, f"nobody in {engine} asks"
+        begun = tuple(word for word in words if re.fullmatch(r"[a-z_]+\.[a-z_]*_", word))  # its end is filled in
+        unasked = {name for name in only if not words & {name, name.partition(".")[2]} and not name.startswith(begun)}
+        assert not unasked, f"nobody in {engine} asks"
         others = [tree for name, tree in modules().items() if name not in own]
         assert not {name for tree in others for name in asked(tree, only)}
 

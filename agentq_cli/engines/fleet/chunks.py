@@ -12,12 +12,22 @@ import zlib
 
 from agentq_cli.base.dataclass import NamedTuple, dataclass
 from agentq_cli.host.output import mark
+from agentq_cli.host.run_directory import OUTPUTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from agentq_cli.host.output import Output
+
+PROMPT, CHECKPOINT, TREE, STAGE = "prompt", "checkpoint", "tree", "stage"
+"""What is stored beside output, each under the name of its file; the stage, of a live run, is in no file."""
+
+STREAMS = (*OUTPUTS, "script.stdout", "script.stderr", PROMPT)
+"""The files of a run that only grow."""
+
+RECORDS = (CHECKPOINT, TREE)
+"""The small ones that are replaced as a whole."""
 
 CHUNK = 64 << 10
 """The bytes of a whole chunk, before they are compressed; at most a quarter of the bound."""
@@ -139,6 +149,16 @@ class Chunks:
                 return
             if rows[offset].end > self._bound // 2:
                 kept -= rows.pop(offset).length
+
+
+def whole(source: Output, bound: int) -> list[Piece]:
+    """All chunks of a stream to which nothing is added any more."""
+    chunks, pieces = Chunks(source, bound), dict[int, Piece]()
+    while (change := chunks.next(over=True)) is not None:
+        pieces = {offset: piece for offset, piece in pieces.items() if offset not in change.gone}
+        pieces |= {piece.offset: piece for piece in change.put}
+        chunks.stored(change)
+    return [pieces[offset] for offset in sorted(pieces)]
 
 
 def joined(rows: Iterable[tuple[int, int, bytes]]) -> Iterator[bytes]:

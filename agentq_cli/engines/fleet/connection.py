@@ -75,6 +75,7 @@ class Connection:
         self._connection: Any = None
         self._cursor: Any = None
         self._writing = False
+        self._first = b""
         self._offset_ms = 0
         self.rehearsing = False
         """Whether what is committed now is undone in the end."""
@@ -128,7 +129,10 @@ class Connection:
         return found
 
     def _send(self, message: bytes | str) -> None:
+        first, self._first = self._first, b""
         fresh = self._connected()
+        if first:
+            message = first + (message.encode() if isinstance(message, str) else message)
         try:
             self._execute(message)
         except errors.Gone:
@@ -137,6 +141,8 @@ class Connection:
                 raise
             self._connected()
             self._execute(message)
+        finally:
+            self._writing = self._writing or bool(first)
 
     def _execute(self, message: bytes | str) -> None:
         try:
@@ -175,15 +181,16 @@ class Connection:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is asked within sees one state."""
-        if self._writing:
+        if self._writing or self._first:
             yield
             return
-        self._send(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {BY_INDEX}")
-        self._writing = True
+        self._first = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {BY_INDEX};".encode()
         try:
             yield
         finally:
-            self._end("COMMIT")
+            self._first = b""
+            if self.in_transaction:
+                self._end("COMMIT")
 
     def begin(self, lock_ms: int, what: str = "NULL") -> tuple[int, Any]:
         """Begin a writing transaction, alone: the database's time, and the value of the expression `what`.

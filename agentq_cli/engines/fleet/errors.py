@@ -23,7 +23,7 @@ AWAY = (
     *("refused", "timeout", "timed out", "No such file", "unreachable", "closed the connection", "reset by peer"),
     *("starting up", "shutting down", "recovery", "too many", "remaining connection slots", "Broken pipe"),
     *("emporary failure", "No route", "server_login_retry", "pooler", "SSL SYSCALL", "not yet accepting", "is down"),
-    *("query_wait_timeout", "terminating connection"),
+    *("query_wait_timeout", "terminating connection", "no more connections"),
 )
 """What a library or a server that nobody can reach now says, before it tells a code."""
 
@@ -33,7 +33,11 @@ class Gone(Busy):
 
 
 class Superseded(Busy):
-    """This host was taken for lost: what refers to it has no row."""
+    """This host was taken for lost, so that what refers to it has no row, or a run is another host's: `why`."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(at(url, why))
+        self.why = why
 
 
 def at(url: str, why: str) -> str:
@@ -55,7 +59,7 @@ def translate(error: Error, url: str) -> AgentqError:
     if code in LOCK:
         return Busy(at(url, "another process held its lock for too long; try again"))
     if code == HOST:
-        return Superseded(at(url, f"others have taken this host for lost ({_line(error)})"))
+        return Superseded(url, f"others have taken this host for lost ({_line(error)})")
     if code in SLOW:
         return Busy(at(url, f"it took too long ({_line(error)}); try again"))
     if not code or code.startswith(GONE):

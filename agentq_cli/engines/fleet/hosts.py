@@ -11,10 +11,12 @@ import time
 
 from agentq_cli import __version__
 from agentq_cli.base import procfs
+from agentq_cli.base.context import contextmanager, suppress
 from agentq_cli.base.errors import Busy, Usage
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import errors, lease, presence
 from agentq_cli.engines.fleet.observing import Observer
+from agentq_cli.engines.fleet.opened import First
 from agentq_cli.engines.fleet.presence import Presence
 from agentq_cli.engines.nouns import Renewal, Rescued
 from agentq_cli.engines.steps import rows
@@ -26,7 +28,7 @@ from agentq_cli.policy.observation import Beat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -54,7 +56,7 @@ class Hosts(Presence):
     settings: FleetSettings
     own: dict[str, Any]
     connects: int
-    first: tuple[str, Callable[[Writing, Any], None]] | None
+    first: First | None
 
     if TYPE_CHECKING:
 
@@ -249,13 +251,11 @@ class Hosts(Presence):
         if not self._timeline:
             ((counts,),) = self.reading.ask("hosts.counts_timelines")
             self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
-        self.first = (self._timeline, self._await_timeline)
         try:
-            return super().claim(candidate, plan, **options)
+            with self._beginning(First(self._timeline, {}, self._await_timeline)):
+                return super().claim(candidate, plan, **options)
         except errors.Superseded:
             return None
-        finally:
-            self.first = None
 
     def _await_timeline(self, write: Writing, found: tuple[str, str | None, int]) -> None:
         """Wait for what may still run of claims that this database does not know. Raises Busy."""
@@ -268,3 +268,35 @@ class Hosts(Presence):
             raise Busy(errors.at(self.database.url, why))
         if self._wait.record:
             write.tell("dispatch.set_meta", {"name": "timeline", "value": current})
+
+    # What only the host of a run may do
+
+    def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
+        try:
+            with self.own_run(run):
+                return super().undo_claim(run, actor=actor, reason=reason, background=background)
+        except errors.Superseded:
+            return False
+
+    def seen_conversation(self, run: RunId, agent: str, conversation: str) -> None:
+        with suppress(errors.Superseded), self.own_run(run):
+            super().seen_conversation(run, agent, conversation)
+
+    @contextmanager
+    def own_run(self, run: RunId) -> Iterator[None]:
+        """Transactions within raise Superseded if the run is another host's. It may be one of the same name: a database
+        that was set back, or replaced by a standby, can have lost the claim of this host's."""
+        with self._beginning(First("hosts.of_another", run._asdict(), self._refuse)):
+            yield
+
+    def _refuse(self, write: Writing, name: str | None) -> None:
+        if name is not None:
+            raise errors.Superseded(self.database.url, f"it is a run of host '{name}'")
+
+    @contextmanager
+    def _beginning(self, first: First) -> Iterator[None]:
+        self.first = first
+        try:
+            yield
+        finally:
+            self.first = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from agentq_cli.base.errors import Refused, Unreadable
+from agentq_cli import __version__
+from agentq_cli.base.errors import Refused, Unreadable, WrongState
 from agentq_cli.engines.fleet import errors, schema
 from agentq_cli.engines.fleet.connection import LOCK_MS, Connection
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 ROLE = "agentq"
 """The role that the printed GRANTs name."""
 
+OLDER = "SELECT name, version FROM agentq.hosts WHERE left_at IS NULL AND version <> %(version)s ORDER BY name"
 VERSION = "SELECT value FROM agentq.meta WHERE name = 'version'"
 
 
@@ -29,7 +31,7 @@ def init(url: str, settings: FleetSettings) -> bool:
 
 def upgrade(url: str, settings: FleetSettings) -> bool:
     """Take the steps that an existing schema lacks; returns whether there were any. Raises Unreadable if there is no
-    schema, or a newer one."""
+    schema, or a newer one, and WrongState if one removes what an older host that is up still uses."""
     with Connection(url, settings.schema) as connection:
         return _up(connection, create=False)
 
@@ -43,7 +45,10 @@ def _up(connection: Connection, *, create: bool) -> bool:
         before = int(connection.send(_filled(connection, VERSION))[0][0]) if there else 0
         if before > schema.latest():
             raise newer(connection.url, before)
-        todo = [sql for number, sql in schema.steps() if number > before]
+        steps = [step for step in schema.steps() if step.number > before]
+        if there and any(step.removes for step in steps):
+            _refuse_older_hosts(connection)
+        todo = [step.sql for step in steps]
         if not there:
             # Not IF NOT EXISTS alone: that asks for the right to create even where nothing is to be.
             exists = "SELECT 1 FROM pg_namespace WHERE nspname = %(schema)s"
@@ -62,6 +67,14 @@ def _up(connection: Connection, *, create: bool) -> bool:
         raise
     connection.commit(last)
     return bool(todo)
+
+
+def _refuse_older_hosts(connection: Connection) -> None:
+    asked = connection.filled(_filled(connection, OLDER), {"version": __version__})
+    for name, version in connection.send(asked):
+        raise WrongState(
+            errors.at(connection.url, f"host '{name}' works with agentq {version}; upgrade or stop it first")
+        )
 
 
 def _filled(connection: Connection, sql: str) -> str:

@@ -9,11 +9,10 @@ from agentq_cli import __version__
 from agentq_cli.base import procfs
 from agentq_cli.base.errors import WrongState
 from agentq_cli.base.json_text import dumps, loads
-from agentq_cli.engines.fleet.chunks import Chunks
+from agentq_cli.engines.fleet.chunks import RECORDS, STREAMS, whole
 from agentq_cli.engines.shared.cargo import NUMBERED, OWN_STATE, TABLES, Cargo, torn
 from agentq_cli.engines.steps import rows as rows_of
 from agentq_cli.host import environments
-from agentq_cli.host.run_directory import OUTPUTS
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.work import Work
 from agentq_cli.policy import placement
@@ -123,13 +122,10 @@ class Moving:
         stored = {row[:4] for row in cargo.rows["log_chunks"]}
         for row in cargo.rows["task_runs"]:
             run = RunId(*row[1:4])
-            for stream in OUTPUTS:
+            for stream in (*STREAMS, *RECORDS):
                 if (*run, stream) not in stored and self._queue.is_here(run):
                     with self._queue.output(run, stream) as output:
-                        chunks = Chunks(output, log_bytes)
-                        while (change := chunks.next(over=True)) is not None:
-                            cargo.rows["log_chunks"] += [(*run, stream, *piece) for piece in change.put]
-                            chunks.stored(change)
+                        cargo.rows["log_chunks"] += [(*run, stream, *piece) for piece in whole(output, log_bytes)]
 
     # What comes
 
@@ -151,6 +147,8 @@ class Moving:
                 if table in OF_HOSTS:
                     rows = [(*row, "" if table == "messages" and row[2] == RESULT else key) for row in rows]
                     columns = (*columns, "host")
+                if table == "task_runs":  # so that what goes on in a conversation or a tree of one comes back here
+                    rows, columns = [(*row, key) for row in rows], (*columns, "host_key")
                 if table == "tasks":
                     rows = [(*row, needs) for row, needs in zip(rows, _needs(rows), strict=True)]
                     columns = (*columns, "needs")

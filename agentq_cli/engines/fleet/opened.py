@@ -6,6 +6,7 @@ import contextlib
 import os
 
 from agentq_cli.base.context import contextmanager
+from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.errors import AgentqError, NotFound, Unreadable, nearest
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.door import check_place
@@ -35,6 +36,14 @@ else:
     Given = object
 
 
+class First(NamedTuple):
+    """A statement of one value that a transaction begins with, in the message that begins it, and who answers it."""
+
+    statement: str
+    values: Values
+    answer: Callable[[Writing, Any], None]
+
+
 class Opened(Given):
     """A context manager; use one per thread, and none across a fork."""
 
@@ -54,8 +63,8 @@ class Opened(Given):
         self.settings = settings
         self._clock = clock
         self._fleet: str | None = None
-        self.first: tuple[str, Callable[[Writing, Any], None]] | None = None
-        """A statement of one value that each transaction over a session begins with, and who looks at the value."""
+        self.first: First | None = None
+        """What each transaction over a session begins with."""
 
         self.connects = 0
         """How often a connection was made, to whichever server answered."""
@@ -171,8 +180,10 @@ class Opened(Given):
         raises Busy after a short wait. Raises NotFound."""
         below(session)
         gone = statement("moving.gone", self.database.schema)
-        also = "NULL" if self.first is None else f"({statement(self.first[0], self.database.schema)})"
-        what = self.database.filled(f"json_build_array(({gone}), {also})", self.own | {"name": session}).decode()
+        first = self.first
+        also = "NULL" if first is None else f"({statement(first.statement, self.database.schema)})"
+        values = {**self.own, "name": session, **({} if first is None else first.values)}
+        what = self.database.filled(f"json_build_array(({gone}), {also})", values).decode()
         with self._transaction(actor, what, background=background) as (write, (elsewhere, value)):
             if elsewhere:
                 from agentq_cli.engines.fleet.moving import refusal
@@ -180,8 +191,8 @@ class Opened(Given):
                 raise refusal(session, elsewhere)
             if elsewhere is None and not create:
                 raise self._unknown(session)
-            if self.first is not None:
-                self.first[1](write, value)
+            if first is not None:
+                first.answer(write, value)
             yield write.part(session)
 
     @contextmanager

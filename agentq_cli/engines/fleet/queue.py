@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 from agentq_cli.engines.fleet.hosts import Hosts
 from agentq_cli.engines.fleet.logs import Logs
 from agentq_cli.engines.fleet.opened import Opened
@@ -11,13 +9,11 @@ from agentq_cli.engines.shared.readings import Readings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from agentq_cli.engines.fleet.hooks import Hooks
     from agentq_cli.engines.fleet.moving import Moving
     from agentq_cli.engines.fleet.placing import Placing
-    from agentq_cli.engines.fleet.transaction import SessionWrite
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
     from agentq_cli.engines.shared.figures import Figures
@@ -39,32 +35,15 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
     # Runs
 
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        from agentq_cli.engines.fleet import ending
+        from agentq_cli.engines.fleet import ending, errors
 
-        with self._of_run(run, actor=actor, background=background) as write:
-            return None if write is None else ending.ended(write, run, outcome)
-
-    def undo_claim(self, run: RunId, *, actor: Actor, reason: str, background: bool = False) -> bool:
-        from agentq_cli.engines.steps import claim
-
-        with self._of_run(run, actor=actor, background=background) as write:
-            return write is not None and claim.undo(write, run, reason=reason)
-
-    @contextmanager
-    def _of_run(self, run: RunId, *, actor: Actor, background: bool) -> Iterator[SessionWrite | None]:
-        """A transaction over the session of a run. None if another host runs it: the database may have lost the claim
-        of this one, and then gives the same attempt once more."""
-        theirs: list[list[int]] = []
-        self.first = ("hosts.of_others", lambda _, found: theirs.extend(found or ()))
         try:
+            with self.own_run(run), self.in_session(run.session, actor=actor, background=background) as write:
+                return ending.ended(write, run, outcome)
+        except errors.Superseded as error:
             with self.in_session(run.session, actor=actor, background=background) as write:
-                if [run.seq, run.attempt] in theirs:
-                    write.record("late", run.seq, run=run, reason="another host runs it; its end here was not recorded")
-                    yield None
-                else:
-                    yield write
-        finally:
-            self.first = None
+                write.record("late", run.seq, run=run, reason=f"{error.why}; {outcome.status} was not recorded")
+            return None
 
     def why_unposted(self, run: RunId | str) -> str | None:
         """Never: the result row is in the commit that ends the run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.json_text import loads
+from agentq_cli.engines.fleet.chunks import CHECKPOINT, PROMPT, STAGE, TREE
 from agentq_cli.engines.fleet.output import StoredOutput
 from agentq_cli.host import records
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.trees import Made
-
-PROMPT, CHECKPOINT, TREE, STAGE = "prompt", "checkpoint", "tree", "stage"
-"""What is stored beside output, each under the name of its file; `stage` is that of a live run."""
 
 
 class Files:

@@ -7,21 +7,16 @@ import zlib
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.fleet.chunks import LEVEL, Change, Chunks, Piece, Row
+from agentq_cli.engines.fleet.chunks import LEVEL, RECORDS, STAGE, STREAMS, Change, Chunks, Piece, Row
 from agentq_cli.engines.fleet.queries import statement
-from agentq_cli.engines.fleet.stored_files import CHECKPOINT, PROMPT, STAGE, TREE
 from agentq_cli.host.output import OutputReader, open_regular
 from agentq_cli.host.record_files import LARGEST
-from agentq_cli.host.run_directory import OUTPUTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.fleet.logs import Logs
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import RunId
-
-STREAMS = (*OUTPUTS, "script.stdout", "script.stderr", PROMPT)
-RECORDS = (CHECKPOINT, TREE)
 
 FOLLOWED_MS = 250
 """How often what a run prints is looked for, and stored while somebody follows."""

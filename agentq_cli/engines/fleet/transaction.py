@@ -32,7 +32,7 @@ NOTHING: Mapping[str, object] = {}
 QUIET = ("start", "adopt")
 """The events that concern nobody who waits."""
 
-MOST_ROWS = 1_000
+MOST_ROWS = 200
 """How many new tasks are sent at once, so that the server never waits for long in mid-transaction."""
 
 
@@ -45,6 +45,16 @@ class Asking:
 
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
         return self.database.ask(name, {**self.own, **values})
+
+    def ask_each(self, *asked: tuple[str, Values]) -> list[list[Row]]:
+        # As one row of JSON: of several statements in one message the driver keeps what the last one answers.
+        each = [self.database.written(name, {**self.own, **values}) for name, values in asked]
+        columns = b", ".join(b"(SELECT json_agg(one) FROM (" + statement + b") AS one)" for statement in each)
+        (found,) = self._send(b"SELECT " + columns)
+        return [[tuple(row.values()) for row in rows or ()] for rows in found]
+
+    def _send(self, message: bytes) -> list[Row]:
+        return self.database.send(message)
 
     def of_session(self, session: str) -> Asking:
         """The same about what belongs to a session."""
@@ -86,19 +96,18 @@ class Writing(Asking):
         self.commit = commit
 
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
-        return self.database.send(self._with_later(name, values))
+        return self._send(self.database.written(name, {**self.own, **values}))
+
+    def _send(self, message: bytes) -> list[Row]:
+        self.commit.later.append(message)
+        return self.database.send(self.flushed())
 
     def tell(self, name: str, values: Values = NOTHING, /) -> None:
         self.commit.later.append(self.database.written(name, {**self.own, **values}))
 
     def change(self, name: str, values: Values = NOTHING, /) -> int:
-        return self.database.change(self._with_later(name, values))
-
-    later = tell
-
-    def _with_later(self, name: str, values: Values) -> bytes:
         self.tell(name, values)
-        return self.flushed()
+        return self.database.change(self.flushed())
 
     def flushed(self) -> bytes:
         """What is still to be sent."""

@@ -25,6 +25,9 @@ class Asking:
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
         return self.database.execute(statement(name), values).fetchall()
 
+    def ask_each(self, *asked: tuple[str, Values]) -> list[list[Row]]:
+        return [self.ask(name, values) for name, values in asked]
+
     def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
         from agentq_cli.engines.local import heads
 

@@ -40,7 +40,8 @@ BUSY = (5, 6)
 
 
 def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int) -> bool:
-    """Store the requested task and print its address. False: nothing was done or printed.
+    """Store the requested task and print its address, where there is no configuration. False: nothing was done or
+    printed.
 
     `given` are the options and arguments of submit and `shared` the options of every command, as far as given. Raises
     what the whole program would: Usage for AGENTQ_NOW, Busy, Refused.
@@ -48,7 +49,7 @@ def submit(given: Mapping[str, object], shared: Mapping[str, object], umask: int
     if given.keys() - HANDLED or shared.keys() - {"state_dir"}:
         return False
     environ = os.environ
-    if environment.configured(environ) or environ.get("AGENTQ_DEPTH"):
+    if environ.get("AGENTQ_DEPTH"):
         return False
     directory = environment.state_directory(shared.get("state_dir") or None, environ)  # type: ignore[arg-type]
     if directory is None or shared.get("state_dir") == "":

@@ -13,7 +13,6 @@ from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.engines.local import connection, files, holds, sessions
 from agentq_cli.engines.local.queries import insert_into, statement, statements
 from agentq_cli.engines.shared.cargo import NUMBERED, OWN_STATE, TABLES, Cargo, torn
-from agentq_cli.host.run_directory import OUTPUTS
 from agentq_cli.model.addresses import Address, RunId
 
 TYPE_CHECKING = False
@@ -123,16 +122,13 @@ class Moving:
                 cargo.rows["messages"] += [(session, *row) for row in database.execute(SQL["messages"]).fetchall()]
 
     def _read_output(self, session: str, cargo: Cargo, log_bytes: int) -> None:
-        from agentq_cli.engines.fleet.chunks import Chunks
+        from agentq_cli.engines.fleet.chunks import RECORDS, STREAMS, whole
 
         own = [row[1:4] for row in cargo.rows["task_runs"] if row[1] == session]
         for run in (RunId(*each) for each in own):
-            for stream in OUTPUTS:
+            for stream in (*STREAMS, *RECORDS):
                 with self._queue.output(run, stream) as output:
-                    chunks = Chunks(output, log_bytes)
-                    while (change := chunks.next(over=True)) is not None:
-                        cargo.rows["log_chunks"] += [(*run, stream, *piece) for piece in change.put]
-                        chunks.stored(change)
+                    cargo.rows["log_chunks"] += [(*run, stream, *piece) for piece in whole(output, log_bytes)]
 
     # What comes
 
@@ -143,6 +139,8 @@ class Moving:
             cargo.make_room(table, lambda first, last, table=table: self._last_id(table, first, last, values))  # type: ignore[misc]
         with connection.transaction(self._index, self._state.index):
             self._index.execute(SQL["open"])
+            for table in NUMBERED:  # what is still here of one of them would have the numbers of another
+                self._index.execute(SQL[f"forget_{table}"], values)
         for session, own in cargo.by_session().items():
             self._take_in(session, own, cargo.environments)
         if all_of_them:

@@ -41,7 +41,10 @@ def around(reading: Reading, now: int) -> order.Snapshot:
     lanes: dict[str, tuple[int, set[str]]] = {}
     everywhere = here = 0
     directories = []
-    for session, agent, shares, directory, is_here in reading.ask("dispatch.running"):
+    running_now, holds, paused = reading.ask_each(
+        ("dispatch.running", {}), ("read.holds", {"now": now}), ("dispatch.paused_sessions", {})
+    )
+    for session, agent, shares, directory, is_here in running_now:
         running, conversations = lanes.get(session, (0, set()))
         if shares:
             conversations.add(agent)
@@ -50,11 +53,10 @@ def around(reading: Reading, now: int) -> order.Snapshot:
         here += is_here
         if directory is not None and is_here:
             directories.append(directory)
-    holds = reading.ask("read.holds", {"now": now})
     return order.Snapshot(
         heads=(),
         lanes={name: order.Lane(running, conversations=taken) for name, (running, taken) in lanes.items()},
-        paused_sessions=frozenset(name for (name,) in reading.ask("dispatch.paused_sessions")),
+        paused_sessions=frozenset(name for (name,) in paused),
         held_agents=frozenset(hold[1] for hold in holds if hold[0] == "agent"),
         queue_paused=any(hold[0] == "queue" for hold in holds),
         workers=here,

@@ -57,6 +57,11 @@ DELETE FROM agentq.hosts WHERE id = :id
 -- name: runs_of
 SELECT session, seq, attempt, stop FROM agentq.workers WHERE host = :id ORDER BY claimed_at, session, seq
 
+-- The host that has a run of this name, if that is not this machine.
+-- name: of_another
+SELECT h.name FROM agentq.workers w JOIN agentq.hosts h ON h.id = w.host
+WHERE w.session = :session AND w.seq = :seq AND w.attempt = :attempt AND h.key <> :host_key
+
 -- name: began
 SELECT started_at FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
@@ -87,11 +92,6 @@ SELECT json_build_array(CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_wal
 SELECT json_build_array(CAST(pg_postmaster_start_time() AS text),
                         (SELECT value FROM agentq.meta WHERE name = 'timeline'),
                         (SELECT coalesce(max(lease_ms), 0) FROM agentq.hosts))
-
--- The runs of a session that are another machine's.
--- name: of_others
-SELECT json_agg(json_build_array(w.seq, w.attempt)) FROM agentq.workers w JOIN agentq.hosts h ON h.id = w.host
-WHERE w.session = :name AND h.key <> :host_key
 
 -- name: counts_timelines
 SELECT to_regprocedure('pg_walfile_name(pg_lsn)') IS NOT NULL AND to_regprocedure('pg_current_wal_lsn()') IS NOT NULL

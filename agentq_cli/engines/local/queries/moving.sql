@@ -84,6 +84,12 @@ VALUES (:session, :created_at, :last_start_at, :paused_at, :reason)
 ON CONFLICT (name) DO UPDATE SET created_at = excluded.created_at, last_start_at = excluded.last_start_at,
   paused_at = excluded.paused_at, paused_reason = excluded.paused_reason, seen = NULL
 
+-- name: forget_task_runs
+DELETE FROM task_runs WHERE session IN (SELECT value FROM json_each(:coming))
+
+-- name: forget_events
+DELETE FROM events WHERE session IN (SELECT value FROM json_each(:coming))
+
 -- name: ids_of_task_runs
 SELECT coalesce(max(id), 0), coalesce(sum(id BETWEEN :first AND :last), 0) FROM task_runs
 WHERE session NOT IN (SELECT value FROM json_each(:coming))
