@@ -140,7 +140,7 @@ class Moving:
         with connection.transaction(self._index, self._state.index):
             self._index.execute(SQL["open"])
             for table in NUMBERED:  # what is still here of one of them would have the numbers of another
-                self._index.execute(SQL[f"forget_{table}"], values)
+                self._index.execute(statement(f"moving.forget_{table}"), values)
         for session, own in cargo.by_session().items():
             self._take_in(session, own, cargo.environments)
         if all_of_them:
