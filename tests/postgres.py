@@ -31,6 +31,7 @@ OWNER = "agentq"
 """The role that owns every cluster; everybody on this machine may log in as any role."""
 
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "shared_buffers": "32MB"}
+PREFIX = "agentq-pg-"
 UNPRIVILEGED = "nobody"
 PATIENCE = 60.0
 
@@ -249,7 +250,11 @@ def content(name: str) -> dict[str, list[tuple[Any, ...]]]:
 def _made(settings: Mapping[str, str]) -> Cluster:
     memory = "/dev/shm"
     parent = memory if os.access(memory, os.W_OK) else None
-    made = Cluster(Path(tempfile.mkdtemp(prefix="agentq-pg-", dir=parent)), settings)
+    for left in Path(parent or tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        # Of a run that was killed, and whose server has ended with it.
+        if not Path("/proc", left.name.removeprefix(PREFIX).partition("-")[0]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    made = Cluster(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent)), settings)
     made.create()
     return made
 

@@ -50,10 +50,13 @@ def test_work_of_a_lost_host_is_due_at_once_and_the_host_comes_back_as_another(f
     a, b = fleet.machine("a", 10**9), fleet.machine("b")
     a.join(), b.join()
     (address,) = submit(a.queue, command("s"))
+    start(a.queue, submit(a.queue, command("t"))[0], supervisor=a.identity)
+    fleet.ask("DELETE FROM agentq.tasks WHERE session = 't'")
     run = start(a.queue, address, supervisor=a.identity)
     a.renew(signs={run: Sign(4711, 1 << 20, 77)})
     assert b.renew().again_at == leases.renewal_ms(LEASE)
-    (worker,) = b.queue.workers()
+    worker = b.queue.worker(address)
+    assert worker is not None
     assert (worker.host, worker.elsewhere, worker.sign) == ("a", True, Sign(4711, 1 << 20, 77))
     assert b.queue.watched(worker)
     assert b.queue.orphaned() == []
@@ -65,6 +68,7 @@ def test_work_of_a_lost_host_is_due_at_once_and_the_host_comes_back_as_another(f
     told = b.rescue()
     assert [(each.reason, each.run) for each in told] == [("host 'a' was lost", None), ("host 'a' was lost", run)]
     assert fleet.events("lost") == ["host 'a' was lost"]
+    assert b.queue.workers() == []
     ended = b.queue.run(run)
     assert (ended.status, ended.failure_class, ended.error) == (
         RunStatus.CRASHED,

@@ -13,6 +13,9 @@ import postgres
 import pytest
 from agentq_process import Agentq
 
+from agentq_cli.base import database_url
+from agentq_cli.base.clock import Clock
+from agentq_cli.engines import door
 from agentq_cli.engines.fleet import init
 from agentq_cli.model.fleet import FleetSettings
 
@@ -34,8 +37,8 @@ READINGS = (
 class Two:
     """A state dir and a fleet: `at(where, …)` runs a command there."""
 
-    def __init__(self, program: Agentq, url: str, home: Path) -> None:
-        self.program, self.url = program, url
+    def __init__(self, program: Agentq, url: str, schema: str, home: Path) -> None:
+        self.program, self.url, self.schema = program, url, schema
         self.config = home / "config.toml"
         self.old, self.other = str(home / "old"), str(home / "other")
 
@@ -48,6 +51,10 @@ class Two:
         assert done.returncode == code, f"{words}: {done.returncode} {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
+
+    def state(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the database has."""
+        return postgres.shared().ask(sql.replace("agentq.", f"{self.schema}."))
 
     def told(self, where: str) -> dict[str, Any]:
         """What reading commands say, without what is of a place, and without the moves themselves."""
@@ -89,9 +96,8 @@ def two(agentq: Agentq, tmp_path: Path) -> Iterator[Two]:
     with postgres.schema() as schema:
         of = postgres.shared()
         init.init(of.url(), FleetSettings(schema=schema))
-        made = Two(agentq, of.url(), tmp_path)
+        made = Two(agentq, of.url(), schema, tmp_path)
         made.config.write_text(f'[fleet]\nschema = "{schema}"\n')
-        made.state = lambda sql: of.ask(sql.replace("agentq.", f"{schema}."))  # type: ignore[attr-defined]
         yield made
 
 
@@ -124,9 +130,9 @@ def test_there_and_back_it_is_the_same(filled: Two) -> None:
     assert list(differences(two.told(two.url), before)) == []
     assert two(two.url, "logs", "a/1", "--raw") == "out\n"
     # What goes on in a conversation does so where its files are.
-    here = two.state("SELECT DISTINCT key FROM agentq.hosts")  # type: ignore[attr-defined]
-    assert two.state("SELECT DISTINCT host_key FROM agentq.task_runs") == here  # type: ignore[attr-defined]
-    assert two.state("SELECT DISTINCT host FROM agentq.conversations") == here  # type: ignore[attr-defined]
+    here = two.state("SELECT DISTINCT key FROM agentq.hosts")
+    assert two.state("SELECT DISTINCT host_key FROM agentq.task_runs") == here
+    assert two.state("SELECT DISTINCT host FROM agentq.conversations") == here
     for words in (("submit", "-s", "a", "--exec", "true"), ("submit", "--exec", "true"), ("resume", "-s", "docs")):
         assert "has moved to 'postgresql://" in two(two.old, *words, code=4), words
     assert two.told(two.old)["runs"] == before["runs"], "it can still be read"
@@ -166,16 +172,15 @@ def test_what_cannot_go_is_refused_by_name(filled: Two) -> None:
     assert two(two.url, "submit", "-s", "a", "--exec", "true").split() == ["a/3"]
 
 
-def test_the_login_of_the_hosts_may_do_it_and_a_second_time_goes_on_where_one_was_killed(
-    filled: Two, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_role_of_the_hosts_may_do_it_and_a_second_time_goes_on_where_one_was_killed(filled: Two) -> None:
     two = filled
     before = two.told(two.old)
-    from agentq_cli.base.clock import Clock
-    from agentq_cli.engines import door
-
+    of, settings = postgres.shared(), FleetSettings(schema=two.schema)
+    role = f"role_{two.schema}"
+    of.ask("; ".join([f"CREATE ROLE {role} LOGIN", *init.grants(settings, role)]))
+    two.url = of.url(user=role)
     with closing(door.open_queue(two.old, Clock(), create=False)) as queue:
-        queue.moving.leave(queue.moving.sessions(), two.url.partition("?")[0].replace("agentq@", ""), all_of_them=True)
+        queue.moving.leave(queue.moving.sessions(), database_url.shown(two.url), all_of_them=True)
     assert "has moved to" in two(two.old, "submit", "--exec", "true", code=4)
     two.migrate(two.old, two.url)
     assert list(differences(two.told(two.url), before)) == []

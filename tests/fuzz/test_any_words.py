@@ -177,7 +177,11 @@ def plain_lines(draw: st.DrawFn) -> list[str]:
             words += [spelling, draw(RIGHT[kind])]
     plain = st.sampled_from(["a word", "-", "docs/7", ""])
     typed = [draw(plain) for reader in places if reader != "optional" or draw(st.booleans())]
-    if draw(st.booleans()) and not (places and places[-1] == "many"):
+    # Words behind the dashes are for the agent if a file has the prompt.
+    for_agent = any(
+        known[word.partition("=")[0]].name == "file" for word in words[1:] if word.partition("=")[0] in known
+    )
+    if for_agent or (draw(st.booleans()) and not (places and places[-1] == "many")):
         return [*words, *typed]
     return [*words, "--", *typed]
 

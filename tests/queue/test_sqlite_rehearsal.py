@@ -49,7 +49,7 @@ def files(directory: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def test_what_a_plan_says_is_what_the_sweep_then_does(open_queue: OpenQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wake, "ensure_supervisor", lambda queue, sessions: 1)
+    monkeypatch.setattr(wake, "ensure_supervisor", lambda queue, sessions, environ: 1)
     place = open_queue(Clock(NOW)).state.path  # type: ignore[arg-type]
     seen: Counter[str] = Counter()
     for seed in chance("rehearsal").sample(range(1 << 32), 15 * WIDE):

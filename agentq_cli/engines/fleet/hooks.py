@@ -26,6 +26,10 @@ class Hooks(SharedHooks):
     def wait(self, names: Collection[str], *, after: int, configured_at: int) -> bool:
         return self._is_host and super().wait(names, after=after, configured_at=configured_at)
 
+    def collect(self, names: Collection[str], owner: Identity, *, configured_at: int) -> None:
+        if self._is_host:
+            super().collect(names, owner, configured_at=configured_at)
+
     def inherit(self, owner: Identity) -> None:
         if self._is_host:
             super().inherit(owner)

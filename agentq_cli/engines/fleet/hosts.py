@@ -12,7 +12,7 @@ import time
 from agentq_cli import __version__
 from agentq_cli.base import procfs
 from agentq_cli.base.context import contextmanager, suppress
-from agentq_cli.base.errors import Busy, Usage
+from agentq_cli.base.errors import Busy, NotFound, Unreadable, Usage
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import errors, lease, presence
 from agentq_cli.engines.fleet.observing import Observer
@@ -206,8 +206,12 @@ class Hosts(Presence):
             from agentq_cli.engines.fleet import ending
 
             for session, seq, attempt, stop in write.ask("hosts.runs_of", {"id": beat.host}):
-                run = RunId(session, seq, attempt)
-                done.append(Rescued(why, run, ending.lost(write.part(session), run, stop=stop, why=why)))
+                run, part = RunId(session, seq, attempt), write.part(session)
+                try:
+                    with part.step():
+                        done.append(Rescued(why, run, ending.lost(part, run, stop=stop, why=why)))
+                except (NotFound, Unreadable):  # its task cannot be ended, and must not keep the host for ever
+                    part.tell("dispatch.delete_worker", run._asdict())
             write.tell("hosts.forget", {"id": beat.host})
             write.record("lost", reason=why)
         return done

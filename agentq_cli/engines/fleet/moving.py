@@ -154,9 +154,8 @@ class Moving:
                     columns = (*columns, "needs")
                 if rows:
                     database.copy(table, columns, rows)
-            for table in NUMBERED:
-                if cargo.rows[table]:
-                    write.ask(f"moving.number_{table}")
+            for name in ("moving.number_task_runs", "moving.number_events"):
+                write.ask(name)
             self._bind(write, names)
 
     def _forget(self, write: Writing, names: list[str], all_of_them: bool) -> None:

@@ -139,8 +139,8 @@ class Moving:
             cargo.make_room(table, lambda first, last, table=table: self._last_id(table, first, last, values))  # type: ignore[misc]
         with connection.transaction(self._index, self._state.index):
             self._index.execute(SQL["open"])
-            for table in NUMBERED:  # what is still here of one of them would have the numbers of another
-                self._index.execute(statement(f"moving.forget_{table}"), values)
+            for name in ("forget_task_runs", "forget_events"):
+                self._index.execute(SQL[name], values)  # what is still here of one has the numbers of another
         for session, own in cargo.by_session().items():
             self._take_in(session, own, cargo.environments)
         if all_of_them:
