@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base import clock, database_url, environment
+from agentq_cli.base import clock, environment
 from agentq_cli.base.dataclass import NamedTuple, dataclass, field
 from agentq_cli.base.defaults import BUILT_IN, MAX_QUEUED
 from agentq_cli.base.environment import CAPTURED
@@ -192,7 +192,11 @@ def settings(config: Config) -> tuple[Setting, ...]:
 
 def _shown(key: str, value: Any) -> Any:
     """The value of a key without the password in it."""
-    return database_url.without_password(value) if value is not None and key in URLS else value
+    if value is None or key not in URLS:
+        return value
+    from agentq_cli.base.database_url import without_password
+
+    return without_password(value)
 
 
 URLS = ("url", "listen_url")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 
-from agentq_cli.base import database_url, environment
+from agentq_cli.base import environment
 from agentq_cli.base.context import suppress
 from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.config import mark
@@ -88,12 +88,13 @@ def keep(state_dir: str | None, config: Config, document: dict[str, Any]) -> Non
 
 def _sets_secrets(document: dict[str, Any]) -> bool:
     """Whether an `env` table of a file has a variable whose name looks like a secret, or a URL has a password."""
-    urls = (
-        document.get("url"),
-        document.get("fleet", {}).get("listen_url", document.get("fleet", {}).get("listen-url")),
-    )
-    if any(isinstance(url, str) and database_url.has_password(url) for url in urls):
-        return True
+    fleet = document.get("fleet", {})
+    for url in (document.get("url"), fleet.get("listen_url", fleet.get("listen-url"))):
+        if isinstance(url, str):
+            from agentq_cli.base.database_url import has_password
+
+            if has_password(url):
+                return True
     secrets = document.get("secret_env", document.get("secret-env", ()))
     patterns = [secrets] if isinstance(secrets, str) else secrets
     tables = [document.get("defaults", {})]

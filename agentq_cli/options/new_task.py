@@ -15,13 +15,12 @@ from agentq_cli.base.names import is_name
 from agentq_cli.model.addresses import DEFAULT_SESSION
 from agentq_cli.model.tasks import NewTask
 from agentq_cli.model.work import Condition, Dependency, Launch, Work
-from agentq_cli.options import hosts, values
+from agentq_cli.options import values
 from agentq_cli.options.caller import Caller
 from agentq_cli.options.programs import Programs, path_of
 from agentq_cli.options.table import TREE, rows
 from agentq_cli.options.task_times import TaskTimes
 from agentq_cli.options.texts import encodable, key, labels, text, word
-from agentq_cli.options.variables import environment
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -235,8 +234,8 @@ class TaskMaker:
             raise Usage(f"{what('agent_arg')} '{arguments[0]}': a command has no agent")
         return Launch(
             **plain,
-            env=environment(self._at, given, options, what, private_tmp=not exec_),
-            on=hosts.wanted(self._at, given, options, what),
+            env=self._environment(given, options, what, private_tmp=not exec_),
+            on=self._hosts(given, options, what),
             agent_args=() if exec_ else (*options.get("agent_arg", ()), *arguments),
             stdin=stdin if exec_ else None,
             umask=self._at.umask,
@@ -281,6 +280,22 @@ class TaskMaker:
             self._checked.add(("max_cost", agent))
             notices.warn(f"max_cost '{default:g}' of the config does not hold here: agent '{agent}' reports no cost")
         return None
+
+    def _environment(
+        self, given: Given, options: Given, what: Callable[[str], str], *, private_tmp: bool
+    ) -> dict[str, str | None]:
+        if not (given.get("env") or given.get("env_file") or options.get("env_file")):
+            return {}
+        from agentq_cli.options.variables import environment
+
+        return environment(self._at, given, options, what, private_tmp=private_tmp)
+
+    def _hosts(self, given: Given, options: Given, what: Callable[[str], str]) -> tuple[str, ...]:
+        if not (given.get("on") or options.get("on")):
+            return ()
+        from agentq_cli.options import hosts
+
+        return hosts.wanted(self._at, given, options, what)
 
     def _script(self, given: Given, options: Given, what: Callable[[str], str]) -> str | None:
         named = given.get("script") or options.get("script")

@@ -8,7 +8,6 @@ from agentq_cli.model.addresses import DEFAULT_SESSION, Address
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Task, WaitingFor
 from agentq_cli.model.work import Condition
-from agentq_cli.policy import placement
 from agentq_cli.policy.directories import Directories
 
 TYPE_CHECKING = False
@@ -145,7 +144,11 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
 def _unfit(task: Task, around: Surroundings) -> dict[int, dict[str, str]]:
     """Which hosts have passed over which tasks of the session, and why: also this one, if one that needs the same."""
     found: dict[int, dict[str, str]] = {}
-    same = (task.work.agent or "", placement.needs(task.work).text) if around.passed_over else ()
+    if not around.passed_over:
+        return found
+    from agentq_cli.policy import placement
+
+    same = (task.work.agent or "", placement.needs(task.work).text)
     for each in around.passed_over:
         for seq in {each.seq, task.seq} if (each.agent, each.needs) == same else {each.seq}:
             found.setdefault(seq, {})[each.host] = each.reason or ""
