@@ -232,6 +232,8 @@ def url(value: Any, what: str) -> str:
     found = text(value, what)
     if not database_url.is_url(found):
         refuse(what, database_url.shown(found), "must be a URL of PostgreSQL, as in postgresql://user@host/database")
+    if database_url.doubtful(found):
+        refuse(what, database_url.shown(found), database_url.UNREADABLE)
     return found
 
 

@@ -43,13 +43,24 @@ def environment(
 
 
 def _refuse_secrets(at: Caller, pairs: dict[str, str | None] | dict[str, str], what: str) -> None:
-    """Raises Usage for a value whose name looks like a secret, and which others would read in the database."""
+    """Raises Usage for a value that looks like a secret, by its name or as a URL with a password: others would read it
+    in the database."""
     if not pairs or at.url is None or at.config.fleet.store_env:
         return
+    patterns = (*at.config.secret_env, "*PGPASS*")
     for name, value in pairs.items():
-        if value is not None and is_secret(name, at.config.secret_env):
+        if value is not None and (is_secret(name, patterns) or _has_login(value)):
             raise Usage(
                 f"{what} '{name}': looks like a secret, and its value would be stored in the database; give the name"
                 f" alone (-e {name}), so that each host takes it from its environment or from env_file in [host], or"
                 " set store_env in [fleet]"
             )
+
+
+def _has_login(value: str) -> bool:
+    """Whether a value is, or holds, a URL with a password."""
+    import re
+
+    from agentq_cli.base.database_url import has_password, is_url
+
+    return re.search("://[^/@]*:[^/@]+@", value) is not None or (is_url(value) and has_password(value))

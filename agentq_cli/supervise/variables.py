@@ -20,7 +20,11 @@ from agentq_cli.options.values import parse_env_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from agentq_cli.model.trees import Asked
+
+    V = TypeVar("V")
 
 SOURCES = SHELL, SUPERVISOR, PROFILE, CONFIG, TASK, HOST, AGENTQ = (
     *("shell", "supervisor", "profile", "config", "task", "host", "agentq"),
@@ -63,8 +67,8 @@ def given(
     """What a run gets without what agentq tells it about itself. `environ` is the supervisor's environment, `stored`
     what was stored of the submitting shell's; None if an older version stored the task."""
     found = dict(_inherited(work, stored, config, environ))
-    if config.url is not None:  # the database's variables lead to it with what a person may do there
-        found = {name: each for name, each in found.items() if not name.startswith("PG")}
+    if config.url is not None:
+        found = _not_the_databases(found)
     if profile is not None:
         for name in profile.env_remove:
             found.pop(name, None)
@@ -83,9 +87,17 @@ def of_host(work: Work, config: Config, environ: Mapping[str, str]) -> dict[str,
 
 
 def known_here(config: Config, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The variables that a task may take from this host. Raises Usage if their file is unfit."""
+    """The variables that a task may take from this host: of those that lead to the database only what its file has.
+    Raises Usage if that is unfit."""
     file = config.fleet.env_file
+    if config.url is not None:
+        environ = _not_the_databases(environ)
     return environ if file is None else {**environ, **parse_env_file(file, "[host] env_file")}
+
+
+def _not_the_databases(variables: Mapping[str, V]) -> dict[str, V]:
+    """Without PostgreSQL's own, which lead to the database with what a person may do there."""
+    return {name: each for name, each in variables.items() if not name.startswith("PG")}
 
 
 def check_host(work: Work, config: Config, environ: Mapping[str, str]) -> None:

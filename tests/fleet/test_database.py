@@ -16,6 +16,7 @@ import pytest
 from fleet_machines import Fleet
 
 from agentq_cli.base.clock import Clock
+from agentq_cli.base.database_url import UNREADABLE
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Unreadable, Usage, WrongState
 from agentq_cli.engines.fleet import connection, driver, init, schema
 from agentq_cli.engines.fleet.connection import WRITER, Connection, dsn
@@ -55,13 +56,13 @@ def cut_off(fleet: Fleet, queue: FleetQueue) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "why"),
     [
-        (lambda url: url.replace("port=", "port=1&x="), Usage, "x"),
+        (lambda url: url.replace("port=", "port=1&x="), Usage, UNREADABLE),
         (lambda url: url.replace("host=", "host=/nowhere"), Busy, "the database does not answer"),
         (lambda url: "postgresql://127.0.0.1:1/agentq", Busy, "the database does not answer"),
         (lambda url: url.replace("agentq@", f"nobody:{SECRET}@"), Usage, "nobody"),
         (lambda url: url.replace("/postgres?", "/elsewhere?"), Usage, "elsewhere"),
         (lambda url: f"{url}&sslmode=wrong&password={SECRET}", Usage, "sslmode"),
-        (lambda url: f"{url}&nonsense=1", Usage, "nonsense"),
+        (lambda url: f"{url}&nonsense=1", Usage, UNREADABLE),
     ],
 )
 def test_what_is_wrong_with_a_url_is_told_without_its_password(
@@ -155,7 +156,7 @@ def test_beyond_this_machine_the_certificate_is_verified(monkeypatch: pytest.Mon
     monkeypatch.delenv("PGSSLMODE", raising=False)
     monkeypatch.delenv("PGHOST", raising=False)
     here = ("postgresql:///q", "postgresql://localhost/q", "postgresql://127.0.0.1/q", "postgresql:///q?host=/run")
-    assert ["sslmode" in dsn(url) for url in here] == [False] * 4
+    assert ["sslmode='prefer'" in dsn(url) for url in here] == [True] * 4
     away = ("postgresql://db.example/q", "postgresql://localhost,db/q", "postgresql:///q?hostaddr=192.0.2.1")
     assert ["sslmode='verify-full'" in dsn(url) for url in away] == [True] * 3
     assert "sslmode='require'" in dsn("postgresql://db.example/q?sslmode=require")

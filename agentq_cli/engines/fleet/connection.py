@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.context import contextmanager, suppress
-from agentq_cli.base.errors import AgentqError, Busy
+from agentq_cli.base.database_url import UNREADABLE, doubtful
+from agentq_cli.base.errors import AgentqError, Busy, Usage
 from agentq_cli.engines.fleet import driver, errors, queries
 from agentq_cli.engines.fleet.queries import in_schema, statement
 
@@ -313,18 +314,47 @@ def _text(value: object) -> str:
 
 def dsn(url: str) -> str:
     """The URL with what it does not say: how long to wait, and beyond this machine a verified certificate. Raises
-    Usage."""
-    try:
-        given = driver.parse_dsn(url)
-    except driver.Error as error:
-        raise errors.of_connecting(error, url) from error
+    Usage, which quotes nothing of a URL that libpq cannot read, or would read otherwise than it is meant."""
+    given = None
+    with suppress(driver.Error):
+        given = None if doubtful(url) else driver.parse_dsn(url)
+    if given is None or not (all(map(_is_host, _each(given, "host"))) and all(map(_is_port, _each(given, "port")))):
+        raise Usage(errors.at(url, UNREADABLE))
     missing = {name: value for name, value in DEFAULTS.items() if name not in given}
-    hosts = f"{given.get('host') or os.environ.get('PGHOST', '')},{given.get('hostaddr', '')}".split(",")
-    if "sslmode" not in given and "PGSSLMODE" not in os.environ and not all(_here(host) for host in hosts):
-        missing["sslmode"] = "verify-full"
+    mode = given.pop("sslmode", "")
+    if mode:
+        missing["sslmode"] = mode
+    elif not (os.environ.get(driver.SSLMODE) or given.get("service") or "PGSERVICE" in os.environ):
+        # What the file of a service says is libpq's to find; then `driver.connect` has the default.
+        hosts = [*_each(given, "host", "PGHOST"), *_each(given, "hostaddr", "PGHOSTADDR")]
+        missing["sslmode"] = "prefer" if all(map(_here, hosts)) else "verify-full"
     return driver.make_dsn(given | missing)
+
+
+def _each(given: Mapping[str, str], name: str, variable: str = "") -> list[str]:
+    """The hosts, addresses or ports that a URL names, or else a variable."""
+    return (given.get(name) or os.environ.get(variable, "")).split(",")
+
+
+def _is_host(host: str) -> bool:
+    """Whether it may be one: `@` begins the name of an abstract socket, and is nowhere else."""
+    return "@" not in host[1:]
+
+
+def _is_port(port: str) -> bool:
+    return not port or (port.isascii() and port.isdigit())
 
 
 def _here(host: str) -> bool:
     """Whether a host is this machine."""
-    return host in ("", "localhost", "::1") or host.startswith(("/", "@", "127."))
+    return host in ("", "localhost", "::1") or host.startswith(("/", "@")) or (host.startswith("127.") and _is_ip(host))
+
+
+def _is_ip(host: str) -> bool:
+    from _socket import AF_INET, inet_pton  # `ipaddress` takes as long to load as a submit
+
+    try:
+        inet_pton(AF_INET, host)
+    except OSError:
+        return False
+    return True

@@ -9,6 +9,7 @@ alone. That takes a quarter of the time, which is as much as the rest of a submi
 from __future__ import annotations
 
 import _datetime  # type: ignore[import-not-found]
+import os
 import select
 import sys
 from importlib.machinery import PathFinder
@@ -58,18 +59,32 @@ ANSWER_MS = 7_000
 """How long an answer is waited for: the server gives up before, after 5 s for a lock or a statement."""
 
 
+SSLMODE = "PGSSLMODE"
+
+
 class Unanswered(Exception):
     """The server took longer than that. The connection is of no use any more."""
 
 
 def connect(dsn: str) -> Any:
-    """A connection on which nothing but what is sent begins a transaction."""
+    """A connection on which nothing but what is sent begins a transaction.
+
+    If neither `dsn` nor PGSSLMODE says how TLS is used, and no file of services either, the certificate is verified:
+    libpq asks the environment last.
+    """
     # Connecting is the library's: with several hosts it has a limit for each.
     _psycopg.set_wait_callback(None)
+    before = os.environ.get(SSLMODE)
+    if not before:
+        os.environ[SSLMODE] = "verify-full"
     try:
         connection = _psycopg._connect(dsn)  # type: ignore[no-untyped-call]
     finally:
         _psycopg.set_wait_callback(_wait)
+        if before is None:
+            del os.environ[SSLMODE]
+        else:
+            os.environ[SSLMODE] = before
     connection.autocommit = True
     return connection
 

@@ -47,7 +47,7 @@ def at(url: str, why: str) -> str:
 
 def of_connecting(error: Error, url: str) -> AgentqError:
     """The error of a connection that could not be made."""
-    why = _line(error)
+    why = line(error)
     if any(each in why for each in AWAY):
         return Busy(at(url, f"the database does not answer ({why}); try again"))
     return Usage(at(url, why))
@@ -59,25 +59,25 @@ def translate(error: Error, url: str) -> AgentqError:
     if code in LOCK:
         return Busy(at(url, "another process held its lock for too long; try again"))
     if code == HOST:
-        return Superseded(url, f"others have taken this host for lost ({_line(error)})")
+        return Superseded(url, f"others have taken this host for lost ({line(error)})")
     if code in SLOW:
-        return Busy(at(url, f"it took too long ({_line(error)}); try again"))
+        return Busy(at(url, f"it took too long ({line(error)}); try again"))
     if not code or code.startswith(GONE):
-        return Busy(at(url, f"the database does not answer ({_line(error)}); try again"))
+        return Busy(at(url, f"the database does not answer ({line(error)}); try again"))
     if code == "42P01" or code.startswith("3F"):
-        return Unreadable(at(url, f"it has no tables of agentq ({_line(error)}); {CREATE}"))
+        return Unreadable(at(url, f"it has no tables of agentq ({line(error)}); {CREATE}"))
     if code == "42703":
-        return Unreadable(at(url, f"its tables are of another version ({_line(error)}); {UPGRADE}"))
+        return Unreadable(at(url, f"its tables are of another version ({line(error)}); {UPGRADE}"))
     if code == "42501":
-        return Usage(at(url, f"{_line(error)}; `agentq fleet init` prints what the role needs"))
+        return Usage(at(url, f"{line(error)}; `agentq fleet init` prints what the role needs"))
     if code == "25006":
-        return Refused(at(url, f"it cannot be written ({_line(error)})"))
+        return Refused(at(url, f"it cannot be written ({line(error)})"))
     if code.startswith(FULL):
-        return Refused(at(url, f"{_line(error)}; nothing was stored"))
-    return AgentqError(at(url, f"{_line(error)} ({code})"))
+        return Refused(at(url, f"{line(error)}; nothing was stored"))
+    return AgentqError(at(url, f"{line(error)} ({code})"))
 
 
-def _line(error: Error) -> str:
+def line(error: Exception) -> str:
     """Its message in one line, without the text of the statement, in which there are prompts."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
     text = str(primary or error).strip()

@@ -73,7 +73,7 @@ class Bell:
                 cursor.execute(f'LISTEN "{self._database.schema}"; LISTEN "{self._channel}"')
         except (driver.Error, driver.Unanswered) as error:
             self._lose()
-            raise Busy(errors.at(self._url, f"LISTEN: {error}; try again")) from error
+            raise Busy(errors.at(self._url, f"LISTEN: {errors.line(error)}; try again")) from error
         self._poll.register(self._listening.fileno(), select.EPOLLIN)
         self._database.send(self._database.filled("SELECT pg_notify(%(channel)s, '')", {"channel": self._channel}))
         self._echo_by = monotonic_ms() + ECHO_MS
