@@ -62,9 +62,7 @@ def given(
 ) -> dict[str, Variable]:
     """What a run gets without what agentq tells it about itself. `environ` is the supervisor's environment, `stored`
     what was stored of the submitting shell's; None if an older version stored the task."""
-    found = dict(_inherited(work, stored, config, environ))
-    if config.url is not None:  # the database's variables lead to it with what a person may do there
-        found = {name: each for name, each in found.items() if not name.startswith("PG")}
+    found = {name: each for name, each in _inherited(work, stored, config, environ) if passes(name, config)}
     if profile is not None:
         for name in profile.env_remove:
             found.pop(name, None)
@@ -73,6 +71,18 @@ def given(
     found.update(_from(TASK, {name: value for name, value in work.launch.env.items() if value is not None}))
     found.update(_from(HOST, of_host(work, config, environ)))
     return found
+
+
+def passes(name: str, config: Config) -> bool:
+    """Whether an agent or a hook may get a variable of the shell or the supervisor."""
+    if config.url is not None and name.startswith("PG"):
+        return False  # the database's variables lead to it with what a person may do there
+    return not environment.matches(name, KEPT_BACK)
+
+
+def told_url(url: str | None) -> dict[str, str]:
+    """What it is told of the database of the fleet: how to find it, without a password."""
+    return {} if url is None else {URL: without_password(url)}
 
 
 def of_host(work: Work, config: Config, environ: Mapping[str, str]) -> dict[str, str]:
@@ -101,21 +111,13 @@ def _inherited(
 ) -> Iterator[tuple[str, Variable]]:
     if stored is not None:
         yield from _from(SHELL, stored)
-        secrets = {
-            name: environ[name]
-            for name in environ
-            if environment.is_secret(name, config.secret_env) and not environment.matches(name, KEPT_BACK)
-        }
+        secrets = {name: environ[name] for name in environ if environment.is_secret(name, config.secret_env)}
         yield from _from(SUPERVISOR, secrets)
         return
     # What the submitting shell had not set is not set either: the supervisor's LC_ALL would override its LANG.
     taken = OLDER if config.capture_env == environment.CAPTURED else config.capture_env
     patterns = taken if work.launch.captured else ()
-    rest = {
-        name: value
-        for name, value in environ.items()
-        if not environment.matches(name, KEPT_BACK) and not environment.matches(name, patterns)
-    }
+    rest = {name: value for name, value in environ.items() if not environment.matches(name, patterns)}
     if rest.get("AGENTQ_CONFIG"):
         rest["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(rest["AGENTQ_CONFIG"]))
     yield from _from(SUPERVISOR, rest)
@@ -138,8 +140,7 @@ def of_run(
         *(f"{directory}/heartbeat", f"{directory}/result", str(task.work.launch.depth + 1)),
     )
     values = dict(zip(OF_RUN, told, strict=True))
-    if url is not None:
-        values[URL] = without_password(url)
+    values |= told_url(url)
     if tree is not None:
         of_tree = (tree.path, tree.branch, tree.checkout)  # its keeper adds the others, once the tree is made
         values |= {"PWD": tree.directory} | dict(zip(environment.OF_TREE, of_tree, strict=False))

@@ -96,12 +96,16 @@ def test_an_agent_of_a_fleet_gets_the_url_without_password_and_its_own_agentq_wo
     program = " ".join(map(str, host.agentq.command("submit", "-s", "by-agent", "--exec", "--", "true")))
     shell = {"PGPASSFILE": "/hush", "PGHOST": "nowhere.invalid", "SHELLS": "own"}
     host.exec("sh", "-c", f"env; {program} >&2", given=("-e", "LICENCE", "-e", "PGDATA=asked for"), env=shell)
+    config.write_text(f'{config.read_text()}\n[hooks]\n"task.finished" = ["sh", "-c", "env > $HOME/hook"]\n')
     host.drain(env={"PGAPPNAME": "of the supervisor"})
     seen = dict(line.partition("=")[::2] for line in host("logs", "1").stdout.splitlines())
     assert seen["AGENTQ_URL"] == postgres.shared().url(tcp=True)
     (place,) = (host.state_dir / "fleet").iterdir()
     assert seen["AGENTQ_STATE_DIR"] == str(place)
     assert {name for name in seen if name.startswith("PG")} == {"PGDATA"}
+    hook = dict(line.partition("=")[::2] for line in (host.home / "hook").read_text().splitlines())
+    assert hook["AGENTQ_URL"] == seen["AGENTQ_URL"]
+    assert not {name for name in hook if name.startswith("PG")}
     assert (seen["LICENCE"], seen["SHELLS"]) == ("of the host", "own")
     assert host.task("by-agent/1")["status"] == "completed"
     assert not (place / "fleet").exists()
