@@ -182,6 +182,7 @@ class Renewal:
     have taken this host for lost and its runs are theirs; it has to join again. `known` are the live runs of this host
     that are on record; None if this machine alone knows of them. `anew`: since the last renewal the database was
     reached over another connection, and it may be another one that does not know everything.
+    `idle`: nothing waits or runs in the whole queue.
     """
 
     again_at: int
@@ -191,6 +192,7 @@ class Renewal:
     superseded: bool = False
     known: frozenset[RunId] | None = None
     anew: bool = False
+    idle: bool = False
 
     def may_start(self, now: int) -> bool:
         """Whether something that is started now has time to be renewed."""

@@ -41,6 +41,11 @@ class Lease:
         return monotonic_ms() >= self._last.old_at
 
     @property
+    def idle(self) -> bool:
+        """Whether the last renewal found that nothing waits or runs in the whole queue."""
+        return self.joined and self._last.idle
+
+    @property
     def due(self) -> bool:
         """Whether it is to be renewed now."""
         return monotonic_ms() >= self._last.again_at and self._duty.guard.may_run(None, RENEW)

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 TICK_MS = 1000
 SAFETY_NET_MS = 30_000
+"""How often to look around although nothing called for it."""
+
+LONGEST_MS = 24 * 3_600_000
 MOST_MISSES = 10
 """How many claims may fail in one go before it waits: other supervisors are at it, or a file is faulty."""
 
@@ -322,11 +325,14 @@ class Supervision:
         for descriptor in self._hooks.descriptors():
             poll.register(descriptor, select.POLLIN)
         shims = self._runs.poll(poll)
-        end = monotonic_ms() + self._timeout()
+        soonest = monotonic_ms() + self._timeout()
+        end = min(soonest, monotonic_ms() + SAFETY_NET_MS)
         while True:
             leases = [self._lease.moment()] if self._lease.of_host else []
             ready = poll.poll(max(1, min([end, *self._runs.pulses(), *leases]) - monotonic_ms()))
             if not ready:
+                if end <= monotonic_ms() < soonest and self._is_idle:
+                    end = min(soonest, monotonic_ms() + SAFETY_NET_MS)
                 if monotonic_ms() >= end or self._pulse():
                     break
                 if leases and self._lease.due and not (yield from self._renew()):
@@ -339,6 +345,11 @@ class Supervision:
         if not ready and not self._runs.by_id:
             self._queue.rest()
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether a round would find nothing, as far as the last renewal tells."""
+        return self._lease.idle and not self._runs.by_id and not self._duty.config.changed()
+
     def _pulse(self) -> bool:
         """Between two rounds, which ask the database much: store what the runs have printed; returns whether there is
         more to do."""
@@ -347,7 +358,7 @@ class Supervision:
     def _timeout(self) -> int:
         """Milliseconds until something is to be done for which no bell rings."""
         now = monotonic_ms()
-        moments = [now if self._answering.due else now + SAFETY_NET_MS]
+        moments = [now if self._answering.due else now + LONGEST_MS]
         moments += self._runs.moments()
         if self._runs.by_id:
             moments.append(self._lease.moment())

@@ -287,3 +287,15 @@ def test_a_run_whose_claim_the_database_has_lost_does_not_end_the_one_that_has_i
     ended = finish(b.queue, run)
     assert ended is not None
     assert ended.status is Status.COMPLETED
+
+
+def test_a_renewal_tells_whether_there_is_anything_to_do(fleet: Fleet) -> None:
+    a = fleet.machine("a")
+    a.join()
+    assert a.renew().idle
+    (address,) = submit(a.queue, command())
+    assert not a.renew().idle
+    run = start(a.queue, address, supervisor=a.identity)
+    assert not a.renew().idle
+    finish(a.queue, run)
+    assert a.renew().idle

@@ -154,19 +154,19 @@ class Hosts(Presence):
         host = self.own["host_id"]
         asked = self._asked(host, asked_at)
         last = self.database.written("hosts.renew", self.own | self._described(asked.lease_ms))
-        ((beat, now, runs, beats),) = self.database.send(b";".join([*before, last]))
+        ((beat, now, runs, beats, idle),) = self.database.send(b";".join([*before, last]))
         self.database.told(now, asked_at)
         answered = self.boottime()
         if beat is None:
             return Renewal(answered, answered, superseded=True)
         lease.keep(self.here, host, beat, asked)
         self._observer.look((Beat(*each) for each in beats or ()), answered)
-        return self._renewal(asked, frozenset(RunId(*each) for each in runs or ()))
+        return self._renewal(asked, frozenset(RunId(*each) for each in runs or ()), idle=idle)
 
     def _asked(self, host: int | None, now: int) -> lease.Asked:
         return lease.asked(self.here, host, self.settings.lease_ms, now)
 
-    def _renewal(self, asked: lease.Asked, known: frozenset[RunId] | None = None) -> Renewal:
+    def _renewal(self, asked: lease.Asked, known: frozenset[RunId] | None = None, *, idle: bool = False) -> Renewal:
         again_at = asked.at + leases.renewal_ms(min(asked.lease_ms, self.settings.lease_ms))
         loss = self._observer.next_loss(self.boottime())
         before, self._connected = self._connected, self.connects
@@ -176,6 +176,7 @@ class Hosts(Presence):
             asked.deadline,
             asked.lease_ms,
             known=known,
+            idle=idle,
             anew=before != self.connects,
         )
 

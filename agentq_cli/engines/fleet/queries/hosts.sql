@@ -40,7 +40,8 @@ SELECT (SELECT beat FROM me), CAST(floor(extract(epoch FROM clock_timestamp()) *
        (SELECT json_agg(json_build_array(session, seq, attempt)) FROM agentq.workers WHERE host = :host_id),
        (SELECT json_agg(json_build_array(h.id, h.beat, h.lease_ms)) FROM agentq.hosts h
         WHERE h.id <> :host_id
-          AND (h.left_at IS NULL OR EXISTS (SELECT 1 FROM agentq.workers w WHERE w.host = h.id)))
+          AND (h.left_at IS NULL OR EXISTS (SELECT 1 FROM agentq.workers w WHERE w.host = h.id))),
+       NOT EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL)
 
 -- The same beats, for whoever is no host.
 -- name: beats
