@@ -53,7 +53,7 @@ def loads(text: str | bytes) -> Any:
     if isinstance(text, str):
         try:
             value, end = _scan(text, 0)
-        except StopIteration:
+        except (StopIteration, SystemError):  # the scanner tells some errors only once `json` is loaded
             end = None
         if end == len(text):
             return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agentq_cli.base.errors import Usage
-from agentq_cli.config.key_readers import schema_name
 from agentq_cli.options.table import row
 from agentq_cli.options.values import parse_choice
 from agentq_cli.show import notices
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from agentq_cli.options.table import Given
 
 ROLE = "agentq"
-"""The role of the hosts if no URL names one."""
+"""The role of the hosts if the URL of the owner is given, and none of the hosts names one."""
 
 USAGES = ("[OPTIONS] init [URL]", "[OPTIONS] upgrade [URL]")
 EXAMPLES = (
@@ -38,19 +37,17 @@ def fleet(given: Given, at: Context) -> Result:
     url = given["owner"] or at.url
     if url is None:
         raise Usage(f"fleet {action}: name the database, as in postgresql://postgres@db.example/agentq")
-    role = _role(given, at)
-    changed, grants = door.prepare_fleet(url, at.fleet, role=role, create=action == "init")
+    changed, role, grants = door.prepare_fleet(url, at.fleet, role=_role(given, at), create=action == "init")
     done = {"init": "created", "upgrade": "upgraded"}[action]
     notices.note(f"schema '{at.fleet.schema}': {done if changed else 'nothing to do'}")
     data = {"schema_name": at.fleet.schema, "changed": changed, "role": role, "grants": grants}
     return Document("fleet", data, grants)
 
 
-def _role(given: Given, at: Context) -> str:
-    """The role that hosts log in with. Raises Usage if its name would need quotes."""
+def _role(given: Given, at: Context) -> str | None:
+    """The role that hosts log in with; None: that of the URL in use, as no other one is given for the owner."""
     from agentq_cli.base import database_url
 
-    if given["role"] is not None:
-        return schema_name(given["role"], "--role")
-    named = database_url.user_of(at.url) if given["owner"] and at.url is not None else None
-    return ROLE if named is None else schema_name(named, "the role of the url")
+    if given["role"] or not given["owner"]:
+        return given["role"] or None
+    return (at.url and database_url.user_of(at.url)) or ROLE

@@ -248,14 +248,15 @@ def schema_name(value: Any, what: str) -> str:
 def lease(value: Any, what: str) -> int:
     """Milliseconds from 5s to 1h."""
     from agentq_cli.options.values import parse_duration
+    from agentq_cli.policy.leases import LONGEST_MS
 
     found = parse_duration(_written(value), what)
-    if not SHORTEST_LEASE_MS <= found <= LONGEST_LEASE_MS:
+    if not SHORTEST_LEASE_MS <= found <= LONGEST_MS:
         refuse(what, value, "must be from 5s to 1h")
     return found
 
 
-SHORTEST_LEASE_MS, LONGEST_LEASE_MS = 5_000, 3_600_000
+SHORTEST_LEASE_MS = 5_000
 
 
 def host_names(value: Any, what: str) -> tuple[str, ...]:

@@ -76,14 +76,18 @@ def open_queue(
     return LocalQueue.open(path, clock, create=create, allow_network_fs=allow_network_fs, rebuild=rebuild)
 
 
-def prepare_fleet(url: str, settings: FleetSettings, *, role: str, create: bool) -> tuple[bool, list[str]]:
-    """Create the tables of a fleet, or bring existing ones up to date. Returns whether there was anything to do, and
-    the SQL that lets the role of the hosts work with them. Raises Usage if the login is refused or may not do that,
-    Busy if the database does not answer, and Unreadable if its schema is newer, or missing without `create`."""
+def prepare_fleet(url: str, settings: FleetSettings, *, role: str | None, create: bool) -> tuple[bool, str, list[str]]:
+    """Create the tables of a fleet, or bring existing ones up to date. Returns whether there was anything to do, the
+    role of the hosts, by default that of the URL, and the SQL that lets it work with the tables.
+
+    Raises Usage if the login is refused or may not do that, Busy if the database does not answer, and Unreadable if its
+    schema is newer, or missing without `create`."""
     from agentq_cli.engines.fleet import init
 
     changed = init.init(url, settings) if create else init.upgrade(url, settings)
-    return changed, init.grants(settings, role)
+    database, own = init.names(url, settings)
+    role = role or own
+    return changed, role, init.grants(settings, role, database)
 
 
 def store_one(path: str, new: NewTask, *, now: int, max_queued: int) -> tuple[int, bool] | None:

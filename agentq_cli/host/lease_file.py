@@ -8,8 +8,13 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base import procfs
+from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.host import record_files as files
+from agentq_cli.policy import leases
+
+BIGGEST = 2**63 - 1
+"""What a column of the database can hold."""
 
 
 class Lease(NamedTuple):
@@ -25,9 +30,14 @@ class Lease(NamedTuple):
 
 
 def read(path: str) -> Lease | None:
-    """The lease; None if there is none of this boot. Raises OSError if that cannot be found out."""
+    """The lease; None if there is none of this boot. Raises OSError if that cannot be found out.
+
+    Agents can write there: what promises more than the longest lease is none.
+    """
     found = of_any_boot(path)
-    return found if found is not None and found.boot == procfs.boot_id() else None
+    if found is None or found.boot != procfs.boot_id():
+        return None
+    return found if found.deadline <= leases.deadline(monotonic_ms(), leases.LONGEST_MS) else None
 
 
 def of_any_boot(path: str) -> Lease | None:
@@ -38,7 +48,9 @@ def of_any_boot(path: str) -> Lease | None:
     except KeyError:
         return None
     numbers = (lease.host, lease.deadline, lease.lease_ms, lease.beat)
-    return lease if all(type(each) is int for each in numbers) else None
+    if not all(type(each) is int and 0 <= each <= BIGGEST for each in numbers):
+        return None
+    return lease if lease.lease_ms <= leases.LONGEST_MS else None
 
 
 def write(path: str, lease: Lease) -> None:

@@ -318,6 +318,9 @@ class Shim:
         that it was about to do is done."""
         from agentq_cli.host import take_over
 
+        # First, since on a busy machine the kernel's timer may end this process before the record of the end is made.
+        with contextlib.suppress(OSError):
+            self._directory.post_stop(LEASE, self._clock.now_ms())
         self._kill_marked(grace_ms=0, known=(process.current(),))
         if self._fuse is not None:
             self._fuse.disarm()

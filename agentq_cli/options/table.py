@@ -622,7 +622,7 @@ ROWS: tuple[Any, ...] = (
         "text",
         HOW,
         "The role that hosts log in with.",
-        {"metavar": "ROLE", "default": "that of --url if URL is given, else agentq"},
+        {"metavar": "ROLE", "default": "that of the URL in use; agentq if URL alone is given"},
     ),
     ("action", ("service",), "one", "", "What to do.", {"choices": ("install", "uninstall", "status", "print")}),
     ("kind", ("service",), "optional", "", "By what the queue is run.", {"choices": ("systemd", "cron")}),

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 KERNEL_MS = 1_000
 
+LONGEST_MS = 3_600_000
+"""The longest lease that the config may ask for; what promises more was not written by agentq."""
+
 
 def renewal_ms(lease_ms: int) -> int:
     """How old a renewal may become before the next one, and how long before the deadline nothing is started any

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.base.clock import awake_ms, monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field
-from agentq_cli.base.environment import matches
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Refused, Unreadable
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import encode
@@ -24,7 +23,7 @@ from agentq_cli.model.actions import Actor
 from agentq_cli.model.tasks import Task
 from agentq_cli.policy.hooks import Call, Ran
 from agentq_cli.show import documents
-from agentq_cli.supervise.variables import KEPT_BACK
+from agentq_cli.supervise import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -285,7 +284,8 @@ class Hooks:
     def _surroundings(self, call: Call, task: Task | None, config: Config) -> tuple[dict[str, str], str]:
         """Its environment and its directory: that of the config file, because its program may be named relative to
         it."""
-        values = {name: value for name, value in self._environ.items() if not matches(name, KEPT_BACK)}
+        values = {name: value for name, value in self._environ.items() if variables.passes(name, config)}
+        values |= variables.told_url(config.url)
         # A hook that submits what calls it again reaches the same depth limit as agents that submit one another.
         depth = 1 if task is None else task.work.launch.depth + 1
         values.update(AGENTQ_HOOK=call.hook, AGENTQ_STATE_DIR=self._queue.here.path, AGENTQ_DEPTH=str(depth))

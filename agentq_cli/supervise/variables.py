@@ -20,11 +20,7 @@ from agentq_cli.options.values import parse_env_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
     from agentq_cli.model.trees import Asked
-
-    V = TypeVar("V")
 
 SOURCES = SHELL, SUPERVISOR, PROFILE, CONFIG, TASK, HOST, AGENTQ = (
     *("shell", "supervisor", "profile", "config", "task", "host", "agentq"),
@@ -66,9 +62,7 @@ def given(
 ) -> dict[str, Variable]:
     """What a run gets without what agentq tells it about itself. `environ` is the supervisor's environment, `stored`
     what was stored of the submitting shell's; None if an older version stored the task."""
-    found = dict(_inherited(work, stored, config, environ))
-    if config.url is not None:
-        found = _not_the_databases(found)
+    found = {name: each for name, each in _inherited(work, stored, config, environ) if passes(name, config)}
     if profile is not None:
         for name in profile.env_remove:
             found.pop(name, None)
@@ -77,6 +71,16 @@ def given(
     found.update(_from(TASK, {name: value for name, value in work.launch.env.items() if value is not None}))
     found.update(_from(HOST, of_host(work, config, environ)))
     return found
+
+
+def passes(name: str, config: Config) -> bool:
+    """Whether an agent or a hook may get a variable of the shell or the supervisor."""
+    return not (_leads_to_database(name, config) or environment.matches(name, KEPT_BACK))
+
+
+def told_url(url: str | None) -> dict[str, str]:
+    """What it is told of the database of the fleet: how to find it, without a password."""
+    return {} if url is None else {URL: without_password(url)}
 
 
 def of_host(work: Work, config: Config, environ: Mapping[str, str]) -> dict[str, str]:
@@ -90,14 +94,13 @@ def known_here(config: Config, environ: Mapping[str, str]) -> Mapping[str, str]:
     """The variables that a task may take from this host: of those that lead to the database only what its file has.
     Raises Usage if that is unfit."""
     file = config.fleet.env_file
-    if config.url is not None:
-        environ = _not_the_databases(environ)
-    return environ if file is None else {**environ, **parse_env_file(file, "[host] env_file")}
+    found = {name: value for name, value in environ.items() if not _leads_to_database(name, config)}
+    return found if file is None else {**found, **parse_env_file(file, "[host] env_file")}
 
 
-def _not_the_databases(variables: Mapping[str, V]) -> dict[str, V]:
-    """Without PostgreSQL's own, which lead to the database with what a person may do there."""
-    return {name: each for name, each in variables.items() if not name.startswith("PG")}
+def _leads_to_database(name: str, config: Config) -> bool:
+    """Whether a variable is one of PostgreSQL's, which lead to the fleet with what a person may do there."""
+    return config.url is not None and name.startswith("PG")
 
 
 def check_host(work: Work, config: Config, environ: Mapping[str, str]) -> None:
@@ -113,21 +116,13 @@ def _inherited(
 ) -> Iterator[tuple[str, Variable]]:
     if stored is not None:
         yield from _from(SHELL, stored)
-        secrets = {
-            name: environ[name]
-            for name in environ
-            if environment.is_secret(name, config.secret_env) and not environment.matches(name, KEPT_BACK)
-        }
+        secrets = {name: environ[name] for name in environ if environment.is_secret(name, config.secret_env)}
         yield from _from(SUPERVISOR, secrets)
         return
     # What the submitting shell had not set is not set either: the supervisor's LC_ALL would override its LANG.
     taken = OLDER if config.capture_env == environment.CAPTURED else config.capture_env
     patterns = taken if work.launch.captured else ()
-    rest = {
-        name: value
-        for name, value in environ.items()
-        if not environment.matches(name, KEPT_BACK) and not environment.matches(name, patterns)
-    }
+    rest = {name: value for name, value in environ.items() if not environment.matches(name, patterns)}
     if rest.get("AGENTQ_CONFIG"):
         rest["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(rest["AGENTQ_CONFIG"]))
     yield from _from(SUPERVISOR, rest)
@@ -150,8 +145,7 @@ def of_run(
         *(f"{directory}/heartbeat", f"{directory}/result", str(task.work.launch.depth + 1)),
     )
     values = dict(zip(OF_RUN, told, strict=True))
-    if url is not None:
-        values[URL] = without_password(url)
+    values |= told_url(url)
     if tree is not None:
         of_tree = (tree.path, tree.branch, tree.checkout)  # its keeper adds the others, once the tree is made
         values |= {"PWD": tree.directory} | dict(zip(environment.OF_TREE, of_tree, strict=False))

@@ -59,13 +59,17 @@ def test_the_tables_are_made_once_as_their_owner_and_used_by_a_role_that_owns_no
     host = machine("a", url=cluster.url(user=role, tcp=True))
     assert "`agentq fleet init`" in host.refused("list", code=6)
     assert "`agentq fleet init`" in host.refused("fleet", "upgrade", code=6)
-    assert "permission denied" in host.refused("fleet", "init", code=2)
+    assert f"role '{role}' may not create a schema" in host.refused("fleet", "init", code=2)
     owner = cluster.url(tcp=True)
     made = host("fleet", "init", owner)
     assert made.stderr.splitlines() == [f"schema '{schema}': created"]
     again = host.json("fleet", "init", owner)
     assert (again["changed"], again["role"]) == (False, role)
     assert again["grants"] == made.stdout.splitlines()
+    assert again["grants"][0].startswith("REVOKE CONNECT ON DATABASE ")
+    assert f"schema '{schema}' belongs to role" in host.refused("fleet", "init", code=2)
+    assert host.json("fleet", "init", "--url", owner)["role"] == cluster.ask("SELECT current_user")[0][0]
+    assert host.json("fleet", "init", owner, env={"AGENTQ_URL": ""})["role"] == "agentq"
     cluster.ask(made.stdout)
     try:
         host.drain()
@@ -74,6 +78,7 @@ def test_the_tables_are_made_once_as_their_owner_and_used_by_a_role_that_owns_no
         host("sweep", "--url", host.agentq.environ["AGENTQ_URL"], env={"AGENTQ_URL": ""})
         until(lambda: host.statuses() == {"default/1": "completed"}, what="the end of the task")
         assert "nothing to do" in host("fleet", "upgrade").stderr
+        assert host.json("fleet", "upgrade")["role"] == role
         rows(schema, "UPDATE agentq.meta SET value = '999' WHERE name = 'version'")
         for command in (("list",), ("submit", "--exec", "--", "true"), ("fleet", "upgrade"), ("fleet", "init", owner)):
             assert "newer than" in host.refused(*command, code=6)
@@ -83,6 +88,7 @@ def test_the_tables_are_made_once_as_their_owner_and_used_by_a_role_that_owns_no
         assert "`agentq fleet upgrade`" in host.refused("list", code=6)
     finally:
         cluster.ask(f"DROP OWNED BY {role}; DROP ROLE {role}")
+        cluster.ask(again["grants"][0].replace("REVOKE", "GRANT").replace(" FROM ", " TO "))
 
 
 def test_an_agent_of_a_fleet_gets_the_url_without_password_and_its_own_agentq_works(
@@ -96,12 +102,16 @@ def test_an_agent_of_a_fleet_gets_the_url_without_password_and_its_own_agentq_wo
     program = " ".join(map(str, host.agentq.command("submit", "-s", "by-agent", "--exec", "--", "true")))
     shell = {"PGPASSFILE": "/hush", "PGHOST": "nowhere.invalid", "SHELLS": "own"}
     host.exec("sh", "-c", f"env; {program} >&2", given=("-e", "LICENCE", "-e", "PGDATA=asked for"), env=shell)
+    config.write_text(f'{config.read_text()}\n[hooks]\n"task.finished" = ["sh", "-c", "env > $HOME/hook"]\n')
     host.drain(env={"PGAPPNAME": "of the supervisor"})
     seen = dict(line.partition("=")[::2] for line in host("logs", "1").stdout.splitlines())
     assert seen["AGENTQ_URL"] == postgres.shared().url(tcp=True)
     (place,) = (host.state_dir / "fleet").iterdir()
     assert seen["AGENTQ_STATE_DIR"] == str(place)
     assert {name for name in seen if name.startswith("PG")} == {"PGDATA"}
+    hook = dict(line.partition("=")[::2] for line in (host.home / "hook").read_text().splitlines())
+    assert hook["AGENTQ_URL"] == seen["AGENTQ_URL"]
+    assert not {name for name in hook if name.startswith("PG")}
     assert (seen["LICENCE"], seen["SHELLS"]) == ("of the host", "own")
     assert host.task("by-agent/1")["status"] == "completed"
     assert not (place / "fleet").exists()

@@ -141,7 +141,12 @@ def test_a_service_is_verified_unless_its_file_says_otherwise(tmp_path: Path, mo
 
 def test_a_url_with_a_password_is_not_stored_and_a_host_gives_none_of_its_pg_variables(aq: Driven) -> None:
     there = ("--url", "postgresql://127.0.0.1:1/agentq")
-    for given in ("A=see redis://:SEC@h/0 there", "A=http://u:S?EC@h", "A=postgresql://h/?password=SEC", "PGPASSFILE=SEC"):
+    for given in (
+        "A=see redis://:SEC@h/0 there",
+        "A=http://u:S?EC@h",
+        "A=postgresql://h/?password=SEC",
+        "PGPASSFILE=SEC",
+    ):
         refused = aq(*there, "submit", "-e", given, "--exec", "--", "true", code=2).stderr
         assert "looks like a secret" in refused
         assert "SEC" not in refused

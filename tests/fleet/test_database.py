@@ -110,21 +110,29 @@ def test_init_may_be_repeated_and_a_role_needs_no_more_than_it_prints(fleet: Fle
     assert not init.init(fleet.url, settings)
     assert not init.upgrade(fleet.url, settings)
     assert fleet.ask("SELECT * FROM agentq.meta ORDER BY name") == before
-    role = f"r_{fleet.schema}"
-    fleet.ask(f"CREATE ROLE {role} LOGIN")
+    role = f"R-{fleet.schema}"  # a name that needs quotes
+    fleet.ask(f'CREATE ROLE "{role}" LOGIN')
     url = fleet.cluster.url(user=role)
     try:
         with pytest.raises(Usage, match="fleet init"):
             opened(fleet, tmp_path, url)
-        for grant in init.grants(settings, role):
+        for grant in init.grants(settings, role, init.names(url, settings)[0]):
             fleet.ask(grant)
+        fleet.ask(f'CREATE ROLE "{role}-idle" LOGIN')
+        with pytest.raises(Usage, match=r"permission denied for database .*`agentq fleet init` prints"):
+            opened(fleet, tmp_path, fleet.cluster.url(user=f"{role}-idle"))
         with opened(fleet, tmp_path, url) as queue:
             address = submit(queue)
             assert [str(task.address) for task in queue.tasks()] == [address]
-        with pytest.raises(Usage):
+        with pytest.raises(Usage, match=f"role '{role}' may not create a schema"):
             init.init(url, FleetSettings(schema=f"{fleet.schema}_more"))
+        fleet.ask(f'CREATE SCHEMA {fleet.schema}_trap AUTHORIZATION "{role}"')
+        for by, of in ((url, settings), (fleet.url, FleetSettings(schema=f"{fleet.schema}_trap"))):
+            with pytest.raises(Usage, match=f"schema '{of.schema}' belongs to role"):
+                init.init(by, of)
     finally:
-        fleet.ask(f"DROP OWNED BY {role}; DROP ROLE {role}")
+        fleet.ask(f'DROP OWNED BY "{role}"; DROP ROLE "{role}"; DROP ROLE IF EXISTS "{role}-idle"')
+        fleet.ask(f"GRANT CONNECT ON DATABASE {init.names(fleet.url, settings)[0]} TO PUBLIC")
 
 
 def test_what_an_older_host_uses_is_not_removed_while_it_is_up(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from pathlib import Path
 
 import pytest
 from fleet_machines import LEASE, Fleet, another_boot
@@ -138,6 +140,22 @@ def test_a_lease_that_was_lowered_does_not_end_before_what_was_promised(fleet: F
     assert again.host == a.host
 
 
+@pytest.mark.parametrize("forged", [{"lease_ms": 10**25, "deadline": 10**25}, {"deadline": 10**17}, {"host": 10**25}])
+def test_a_lease_that_an_agent_has_made_longer_than_any_is_none(fleet: Fleet, forged: dict[str, int]) -> None:
+    a = fleet.machine("a", 1000)
+    a.join()
+    held = lease_file.read(a.queue.here.lease)
+    assert held is not None
+    a.now = 2000
+    Path(a.queue.here.lease).write_text(json.dumps(held._replace(**forged)._asdict()))
+    assert lease_file.read(a.queue.here.lease) is None
+    renewed = a.renew()
+    assert (renewed.lease_ms, renewed.deadline) == (LEASE, leases.deadline(2000, LEASE))
+    assert lease_file.read(a.queue.here.lease) == held._replace(
+        deadline=leases.deadline(2000, LEASE), beat=held.beat + 1
+    )
+
+
 def test_a_copied_state_dir_is_refused_while_the_other_machine_renews(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +267,10 @@ def test_a_host_tells_what_it_brings(fleet: Fleet) -> None:
     assert a.renew().deadline == leases.deadline(0, 10 * LEASE)
     (host,) = a.queue.hosts()
     assert (host.name, host.labels, host.agents, host.lease_ms) == ("anna", (), ("codex", "claude"), 10 * LEASE)
+    for labels, agents in (("{", "5"), ('{"a": 1}', '[["b"], "c"]')):
+        fleet.ask(f"UPDATE agentq.hosts SET labels = '{labels}', agents = '{agents}'")
+        (host,) = a.queue.hosts()
+        assert (host.labels, host.agents) == ((), ("c",) if "c" in agents else ())
 
 
 def test_a_run_whose_claim_the_database_has_lost_does_not_end_the_one_that_has_its_name_again(fleet: Fleet) -> None:

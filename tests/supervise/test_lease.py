@@ -125,6 +125,9 @@ def test_the_keeper_kills_everything_at_the_deadline_and_nothing_while_that_move
         everything = whole_tree(run)
     record = run.ended()
     assert (record.stopped, record.exit_code, record.signal, record.error) == ("lease", None, None, None)
+    # Recorded before the killing, it tells the reason also if the kernel's timer is faster than the keeper.
+    told = RunDirectory(str(run.path("stdout").parent)).stop()
+    assert told is not None and told.reason == "lease"
     all_dead(everything)
     assert host.deadline - AHEAD_MS < last_line(run) < leases.kernel_at(host.deadline, KEEPERS)
     assert record.stdout_bytes == run.path("stdout").stat().st_size

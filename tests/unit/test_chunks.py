@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentq_cli.base.errors import Unreadable
 from agentq_cli.engines.fleet import chunks
 from agentq_cli.engines.fleet.chunks import Change, Chunks, Row
 from agentq_cli.engines.fleet.output import StoredOutput
@@ -190,3 +191,24 @@ def test_a_mark_stands_for_what_was_cut_meanwhile() -> None:
     assert b"".join(reader.whole()) == mark(150) + text(200, 200)
     assert StoredOutput(table).tail(3).offset == 400 - 3 * 8
     assert StoredOutput(table).tail(1000).offset == 0
+
+
+@pytest.mark.parametrize(
+    "stored", [zlib.compress(b"\0" * (chunks.MOST + 1)), zlib.compress(b"cut off")[:-1], b"no chunk"], ids=len
+)
+def test_a_chunk_that_no_host_has_stored_is_not_unpacked(stored: bytes) -> None:
+    class Forged(Table):
+        def rows(self) -> list[Row]:
+            return [Row(0, 1)]
+
+    table = Forged()
+    table.chunks[0] = stored
+    for read in (
+        lambda: StoredOutput(table).step(),
+        lambda: StoredOutput(table).last(1),
+        lambda: list(chunks.joined([(0, 1, stored)])),
+    ):
+        with pytest.raises(Unreadable, match="stored output"):
+            read()
+    whole = b"\0" * chunks.MOST
+    assert chunks.unpacked(zlib.compress(whole)) == whole

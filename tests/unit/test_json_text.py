@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from types import MappingProxyType
 
 import pytest
@@ -51,3 +53,9 @@ def test_any_mapping_is_an_object_and_what_is_no_value_is_refused() -> None:
     assert dumps(MappingProxyType({"a": "é"})) == '{"a": "\\u00e9"}'
     with pytest.raises(TypeError, match="not JSON serializable"):
         dumps({"a": object()})
+
+
+def test_the_first_text_that_is_none_is_told_as_such_too() -> None:
+    program = "from agentq_cli.base.json_text import loads\ntry: loads('{')\nexcept ValueError: print('refused')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"

@@ -11,7 +11,9 @@ from __future__ import annotations
 import zlib
 
 from agentq_cli.base.dataclass import NamedTuple, dataclass
+from agentq_cli.base.errors import Unreadable
 from agentq_cli.host.output import mark
+from agentq_cli.host.record_files import LARGEST
 from agentq_cli.host.run_directory import OUTPUTS
 
 TYPE_CHECKING = False
@@ -39,6 +41,9 @@ AT_ONCE = 16 * CHUNK
 """How many bytes of a stream are stored at once, so that nothing else waits for long."""
 
 LEVEL = 1
+
+MOST = max(CHUNK, LARGEST)
+"""The most bytes that a row can hold which a host has stored."""
 
 
 class Row(NamedTuple):
@@ -161,13 +166,26 @@ def whole(source: Output, bound: int) -> list[Piece]:
     return [pieces[offset] for offset in sorted(pieces)]
 
 
+def unpacked(data: bytes) -> bytes:
+    """The bytes of a stored chunk. Raises Unreadable if there are more than any host stores, or if it is damaged: a row
+    of a few bytes could otherwise fill the memory of whoever reads it."""
+    unpacking = zlib.decompressobj()
+    try:
+        found = unpacking.decompress(data, MOST + 1)
+    except zlib.error as error:
+        raise Unreadable(f"stored output: {error}") from None
+    if len(found) > MOST or not unpacking.eof:
+        raise Unreadable(f"stored output: a chunk is {'cut off' if len(found) <= MOST else f'above {MOST} bytes'}")
+    return found
+
+
 def joined(rows: Iterable[tuple[int, int, bytes]]) -> Iterator[bytes]:
     """The bytes of stored chunks, by offset, with the mark of each cut."""
     end = 0
     for offset, length, data in sorted(rows):
         if offset > end:
             yield mark(offset - end)
-        yield zlib.decompress(data)
+        yield unpacked(data)
         end = offset + length
 
 

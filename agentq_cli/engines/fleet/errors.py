@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.driver import Error
 
 CREATE = "`agentq fleet init` creates it"
+NEEDED = "`agentq fleet init` prints what the role needs"
 UPGRADE = "`agentq fleet upgrade` brings it up to date"
 
 HOST = "23503"
@@ -50,7 +51,8 @@ def of_connecting(error: Error, url: str) -> AgentqError:
     why = line(error)
     if any(each in why for each in AWAY):
         return Busy(at(url, f"the database does not answer ({why}); try again"))
-    return Usage(at(url, why))
+    denied = "permission denied for database" in why
+    return Usage(at(url, f"{why}; {NEEDED}" if denied else why))
 
 
 def translate(error: Error, url: str) -> AgentqError:
@@ -69,7 +71,7 @@ def translate(error: Error, url: str) -> AgentqError:
     if code == "42703":
         return Unreadable(at(url, f"its tables are of another version ({line(error)}); {UPGRADE}"))
     if code == "42501":
-        return Usage(at(url, f"{line(error)}; `agentq fleet init` prints what the role needs"))
+        return Usage(at(url, f"{line(error)}; {NEEDED}"))
     if code == "25006":
         return Refused(at(url, f"it cannot be written ({line(error)})"))
     if code.startswith(FULL):

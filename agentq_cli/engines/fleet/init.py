@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from agentq_cli import __version__
-from agentq_cli.base.errors import Refused, Unreadable, WrongState
+from agentq_cli.base.errors import Refused, Unreadable, Usage, WrongState
 from agentq_cli.engines.fleet import errors, schema
 from agentq_cli.engines.fleet.connection import LOCK_MS, Connection
 
@@ -13,16 +13,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.model.fleet import FleetSettings
 
-ROLE = "agentq"
-"""The role that the printed GRANTs name."""
-
 OLDER = "SELECT name, version FROM agentq.hosts WHERE left_at IS NULL AND version <> %(version)s ORDER BY name"
+OWNERS = """
+SELECT current_user, has_database_privilege(current_database(), 'CREATE'),
+       (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = %(schema)s)
+"""
 VERSION = "SELECT value FROM agentq.meta WHERE name = 'version'"
 
 
 def init(url: str, settings: FleetSettings) -> bool:
-    """Create the schema with its tables; returns whether there were none. Raises Usage if the role may not, and
-    Refused if the database does not store UTF-8."""
+    """Create the schema with its tables; returns whether there were none. Raises Usage if the role may not, or if
+    another one owns the schema, and Refused if the database does not store UTF-8."""
     with Connection(url, settings.schema) as connection:
         if connection.send("SHOW server_encoding") != [("UTF8",)]:
             raise Refused(errors.at(url, "the database does not store UTF-8: create it with ENCODING 'UTF8'"))
@@ -39,6 +40,7 @@ def upgrade(url: str, settings: FleetSettings) -> bool:
 def _up(connection: Connection, *, create: bool) -> bool:
     connection.begin(LOCK_MS)
     try:
+        missing = create and not _is_own(connection)
         ((there,),) = connection.send(_filled(connection, "SELECT to_regclass('agentq.meta') IS NOT NULL"))
         if not there and not create:
             raise Unreadable(errors.at(connection.url, f"it has no schema '{connection.schema}'; {errors.CREATE}"))
@@ -49,11 +51,8 @@ def _up(connection: Connection, *, create: bool) -> bool:
         if there and any(step.removes for step in steps):
             _refuse_older_hosts(connection)
         todo = [step.sql for step in steps]
-        if not there:
-            # Not IF NOT EXISTS alone: that asks for the right to create even where nothing is to be.
-            exists = "SELECT 1 FROM pg_namespace WHERE nspname = %(schema)s"
-            if not connection.send(connection.filled(exists, {"schema": connection.schema})):
-                todo.insert(0, f'CREATE SCHEMA "{connection.schema}"')
+        if missing:
+            todo.insert(0, f"CREATE SCHEMA {quoted(connection.schema)}")
         for sql in todo:
             connection.send(_filled(connection, sql))
         values = {"version": str(schema.latest()), "id": str(uuid.uuid4())}
@@ -67,6 +66,24 @@ def _up(connection: Connection, *, create: bool) -> bool:
         raise
     connection.commit(last)
     return bool(todo)
+
+
+def _is_own(connection: Connection) -> bool:
+    """Whether the schema exists, and is this role's: who owns it can have every host run what it likes.
+
+    Raises Usage if it is another role's, or if there is none and this role may not create it.
+    """
+    me, may, owner = connection.send(connection.filled(OWNERS, {"schema": connection.schema}))[0]
+    if owner is None and not may:
+        why = f"permission denied: role '{me}' may not create a schema; type `agentq fleet init` as one that may"
+    elif owner not in (None, me):
+        why = (
+            f"schema '{connection.schema}' belongs to role '{owner}', not to '{me}': if that role is to own the fleet,"
+        )
+        why += " type `agentq fleet init` as it; if not, name another schema in [fleet]"
+    else:
+        return owner is not None
+    raise Usage(errors.at(connection.url, why))
 
 
 def _refuse_older_hosts(connection: Connection) -> None:
@@ -86,12 +103,27 @@ def newer(url: str, version: int) -> Unreadable:
     return Unreadable(errors.at(url, f"its schema is {version}, newer than {schema.latest()}; upgrade agentq here"))
 
 
-def grants(settings: FleetSettings, role: str = ROLE) -> list[str]:
-    """What lets a role work with the schema that it does not own, as SQL."""
-    name = settings.schema
+def names(url: str, settings: FleetSettings) -> tuple[str, str]:
+    """The database that a URL leads to, and the role that it logs in with."""
+    with Connection(url, settings.schema) as connection:
+        ((database, role),) = connection.send("SELECT current_database(), current_user")
+    return database, role
+
+
+def grants(settings: FleetSettings, role: str, database: str) -> list[str]:
+    """What lets a role work with the schema that it does not own, and no other role connect, as SQL."""
+    named, role, database = quoted(settings.schema), quoted(role), quoted(database)
     return [
-        f"GRANT USAGE ON SCHEMA {name} TO {role};",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {name} TO {role};",
+        # Who can connect can hold the writers' lock, and hear and send wake-ups, without any right to a table.
+        f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC;",
+        f"GRANT CONNECT ON DATABASE {database} TO {role};",
+        f"GRANT USAGE ON SCHEMA {named} TO {role};",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {named} TO {role};",
         # `migrate` keeps the numbers of runs and events.
-        f"GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {name} TO {role};",
+        f"GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {named} TO {role};",
     ]
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever its letters."""
+    return '"' + name.replace('"', '""') + '"'

@@ -38,7 +38,9 @@ def asked(place: Place, host: int | None, wanted_ms: int, now: int) -> Asked:
     deadline, held = leases.deadline(now, wanted_ms), lease_file.read(place.lease)
     if held is None or held.host != host or held.deadline <= deadline:
         return Asked(now, wanted_ms, deadline)
-    return Asked(now, max(wanted_ms, held.lease_ms), held.deadline)
+    # The file is the agents' to write too: it never asks for more than the config could.
+    longest = leases.deadline(now, leases.LONGEST_MS)
+    return Asked(now, max(wanted_ms, min(held.lease_ms, leases.LONGEST_MS)), min(held.deadline, longest))
 
 
 def keep(place: Place, host: int, beat: int, asked: Asked) -> None:

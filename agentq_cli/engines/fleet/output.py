@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-
+from agentq_cli.engines.fleet.chunks import unpacked
 from agentq_cli.host.output import CHUNK, Output
 
 TYPE_CHECKING = False
@@ -48,7 +47,7 @@ class StoredOutput(Output):
             del self._ahead[0]
         if not self._ahead or self._ahead[0][0] > self.offset:
             # What began at this place may have been cut since the rows were read.
-            self._ahead = [(begin, zlib.decompress(data)) for begin, data in self._stored.bytes_from(self.offset)]
+            self._ahead = [(begin, unpacked(data)) for begin, data in self._stored.bytes_from(self.offset)]
         if not self._ahead:
             return 0, b""
         begin, data = self._ahead[0]
@@ -87,5 +86,5 @@ class StoredOutput(Output):
         found = b""
         while len(found) < limit and (pieces := self._stored.bytes_from(offset + len(found))):
             for begin, data in pieces:
-                found += zlib.decompress(data)[max(0, offset + len(found) - begin) :]
+                found += unpacked(data)[max(0, offset + len(found) - begin) :]
         return found[:limit]

@@ -70,8 +70,8 @@ class Presence(Attendance):
             id=id,
             name=name,
             state=state(self.now, beat_at, lease_ms, left_at),
-            labels=tuple(loads(labels)),
-            agents=tuple(loads(agents)),
+            labels=_strings(labels),
+            agents=_strings(agents),
             running=running,
             jobs=jobs,
             beat_at=beat_at,
@@ -147,6 +147,15 @@ class Presence(Attendance):
         if attendance.lives(owner, self.here.bells):
             return True  # in a container of this machine
         return bool(self.reading.ask("hosts.standing", {"boot": procfs.boot_of(owner.boot_id)}))
+
+
+def _strings(text: str) -> tuple[str, ...]:
+    """A list of strings as a host has stored it; of anything else that is there, none."""
+    try:
+        found = loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
 def _worker(row: Row) -> Worker:
