@@ -177,7 +177,9 @@ def test_the_role_of_the_hosts_may_do_it_and_a_second_time_goes_on_where_one_was
     before = two.told(two.old)
     of, settings = postgres.shared(), FleetSettings(schema=two.schema)
     role = f"role_{two.schema}"
-    of.ask("; ".join([f"CREATE ROLE {role} LOGIN", *init.grants(settings, role)]))
+    database = init.names(of.url(), settings)[0]
+    of.ask("; ".join([f"CREATE ROLE {role} LOGIN", *init.grants(settings, role, database)]))
+    of.ask(f"GRANT CONNECT ON DATABASE {database} TO PUBLIC")
     two.url = of.url(user=role)
     with closing(door.open_queue(two.old, Clock(), create=False)) as queue:
         queue.moving.leave(queue.moving.sessions(), database_url.shown(two.url), all_of_them=True)

@@ -19,6 +19,7 @@ from agentq_cli.base.identity import Identity
 from agentq_cli.host import lease_file, process, tree
 from agentq_cli.host.lease_file import Lease
 from agentq_cli.host.place import Place
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.runs import Outcome
 from agentq_cli.model.statuses import FailureClass, RunStatus
