@@ -211,7 +211,7 @@ def test_a_login_or_a_database_that_is_not_there_is_a_wrong_url(machine: Machine
         (cluster.url(user="nobody-here:hush", tcp=True), 'role "nobody-here" does not exist'),
         (cluster.url("no_such", tcp=True), 'database "no_such" does not exist'),
         (cluster.url(tcp=True) + "?sslmode=require", "SSL"),
-        (cluster.url(tcp=True) + "?no_such=hush", "no_such"),
+        (cluster.url(tcp=True) + "?no_such=hush", "not a URL that libpq can read"),
     ):
         refused = host.refused("list", "--url", url, code=2)
         assert refused.startswith("agentq: error: url 'postgresql://127.0.0.1:")
