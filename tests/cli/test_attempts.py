@@ -45,6 +45,7 @@ def test_n_retries_are_n_plus_one_runs(aq: Driven) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_it_ends_once_an_attempt_succeeds_and_finds_the_one_before(aq: Driven) -> None:
     address = aq.exec(*flaky(2), given=("--retries", "5", "--backoff", "10ms"))
     aq.drain()

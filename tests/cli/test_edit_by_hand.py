@@ -104,6 +104,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.slow
 def test_an_error_brings_the_editor_back(aq: Driven) -> None:
     aq.exec("true", given=("--in", "1h"))
     before = aq.task("1")

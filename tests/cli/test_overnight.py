@@ -56,6 +56,7 @@ def program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed; gh has it built in")
 def test_a_night_of_issues_lands_one_by_one_and_the_morning_shows_it(aq: Driven) -> None:
     work = TreeWork(aq)
