@@ -91,7 +91,7 @@ def serve(requests: socket.socket) -> None:
         for descriptor, _ in poll.poll(wait_ms if left else None):
             if descriptor in shims:
                 poll.unregister(descriptor)
-                left += _reap(shims.pop(descriptor), shims)
+                left += _reap(shims.pop(descriptor))
                 os.close(descriptor)
                 wait_ms = tree.SETTLE_MS
             elif (data := _receive(requests)) is None:
@@ -99,6 +99,11 @@ def serve(requests: socket.socket) -> None:
                 asked = False
             else:
                 _launch(requests, data, shims, poll)
+        if left:
+            # At each step: what a dying agent leaves behind comes here only once it is dead.
+            strays = _strays(shims)
+            for each in left:
+                each.remember(strays)
         with contextlib.suppress(OSError):  # Out of descriptors: the next look finds them.
             left = [each for each in left if not each.step()]
         wait_ms = min(2 * wait_ms, SELDOM_MS)
@@ -124,21 +129,25 @@ def _launch(requests: socket.socket, request: _Asked, shims: dict[int, _Shim], p
     socket.send_fds(requests, [ANSWER.pack(pid, 0)], [pidfd])
 
 
-def _reap(ended: _Shim, shims: Mapping[int, _Shim]) -> list[tree.Orphans]:
+def _reap(ended: _Shim) -> list[tree.Orphans]:
     """What is to be killed after the end of a shim: everything of a run whose lease was over before its shim could do
     that."""
     _, status = os.waitpid(ended.pid, 0)
     if not (ended.leased and os.WIFSIGNALED(status)):
         return []
     env = LaunchRequest.decode(ended.request).env
-    # What a dead shim leaves behind becomes a child of this process, whatever it did to its session and environment.
+    return [tree.Orphans(env.get("AGENTQ_RUN", ""), env.get("AGENTQ_STATE_DIR", ""), grace_ms=0)]
+
+
+def _strays(shims: Mapping[int, _Shim]) -> set[Identity]:
+    """What dead shims have left behind: it becomes a child of this process, whatever it did to its session and
+    environment."""
     others = {each.pid for each in shims.values()}
-    strays = {
+    return {
         Identity(stat.pid, stat.start_time, process.realm())
         for stat in process.processes()
         if stat.parent == os.getpid() and stat.pid not in others
     }
-    return [tree.Orphans(env.get("AGENTQ_RUN", ""), env.get("AGENTQ_STATE_DIR", ""), grace_ms=0, known=strays)]
 
 
 def _receive(requests: socket.socket) -> _Asked | None:

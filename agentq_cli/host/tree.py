@@ -148,6 +148,10 @@ class Orphans:
         self._told: set[Identity] = set()
         self._empty_rounds = 0
 
+    def remember(self, more: Iterable[Identity]) -> None:
+        """Take these processes for its own too."""
+        self._seen |= set(more)
+
     def step(self) -> bool:
         """Find and signal what is left: TERM, or KILL after the grace time. True once two steps in a row found
         nothing."""
