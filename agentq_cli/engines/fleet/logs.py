@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.connection import Connection
     from agentq_cli.engines.fleet.stored_files import Files
     from agentq_cli.engines.fleet.storing import Storing
-    from agentq_cli.engines.transaction import Snapshots
+    from agentq_cli.engines.shared.given import Given
     from agentq_cli.host.output import Output
-    from agentq_cli.host.place import Place
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.fleet import FleetSettings
+else:
+    Given = object
 
 FIRST_MS = 250
 """Whoever still reads a run this long after the first look follows it."""
@@ -36,19 +37,12 @@ ROWS = 16
 """How many chunks are read at once."""
 
 
-class Logs:
+class Logs(Given):
     """The verbs of output."""
 
     database: Connection
     own: dict[str, Any]
-    reading: Snapshots
-    here: Place
     settings: FleetSettings
-
-    @property
-    def now(self) -> int:
-        """The time."""
-        raise NotImplementedError
 
     def __init__(self) -> None:
         self._storing: dict[RunId, Storing] = {}

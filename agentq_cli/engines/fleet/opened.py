@@ -155,7 +155,6 @@ class Opened(Given):
 
     @contextmanager
     def of_session(self, session: str, *, background: bool = False) -> Iterator[Asking]:
-        self.known(session)
         yield self._asking.of_session(session)
 
     of_both = of_messages = of_session

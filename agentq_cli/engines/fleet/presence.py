@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.transaction import Row
-    from agentq_cli.model.addresses import Address
     from agentq_cli.model.workers import Supervisor, Worker
 
 
@@ -82,12 +81,10 @@ class Presence(Attendance):
             here=bool(here),
         )
 
-    def workers(self) -> list[Worker]:
-        return [_worker(row) for row in self.reading.ask("read.workers")]
-
-    def worker(self, address: Address) -> Worker | None:
-        found = self.reading.ask("read.worker", address._asdict())
-        return _worker(found[0]) if found else None
+    def _worker(self, row: Row) -> Worker:
+        host, elsewhere, pid, rss, seen = row[12:17]
+        sign = None if pid is None and seen is None else Sign(pid, rss, seen)
+        return replace(rows.worker(row), host=host, elsewhere=bool(elsewhere), sign=sign)
 
     def supervisors(self) -> list[Supervisor]:
         found = self.reading.ask("read.supervisors")
@@ -102,21 +99,6 @@ class Presence(Attendance):
         # Its own row counts by the clock of another machine.
         return replace(found, host=host, elsewhere=True, renewed_at=self.boottime() - (self.now - beat_at))
 
-    def living(self) -> list[Supervisor]:
-        busy = {worker.supervisor for worker in self.workers()}
-        return [
-            each
-            for each in self.supervisors()
-            if self._is_there(each) and not (each.identity in busy and self._lapsed(each))
-        ]
-
-    def serving(self, session: str) -> list[Supervisor]:
-        return [
-            each
-            for each in self.supervisors()
-            if (not each.sessions or session in each.sessions) and self._is_there(each)
-        ]
-
     def _is_there(self, supervisor: Supervisor) -> bool:
         """Whether it is alive, as far as that can be told from here: elsewhere by the last sign of its host."""
         if supervisor.elsewhere:
@@ -126,20 +108,6 @@ class Presence(Attendance):
     def _lapsed(self, supervisor: Supervisor) -> bool:
         lapse = lapse_ms(self._leases[supervisor.host])
         return not supervisor.elsewhere and self.boottime() - supervisor.renewed_at > lapse
-
-    def orphaned(self) -> list[Worker]:
-        # The runs first: a supervisor that joined and claimed between the two reads would otherwise be unknown.
-        workers = [worker for worker in self.workers() if not worker.elsewhere]
-        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
-        return [worker for worker in workers if not self._watched(worker, known)]
-
-    def watched(self, worker: Worker) -> bool:
-        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
-        return worker.elsewhere or self._watched(worker, known)
-
-    def _watched(self, worker: Worker, known: Mapping[Identity, Supervisor]) -> bool:
-        found = None if worker.supervisor is None else known.get(worker.supervisor)
-        return found is not None and self._is_there(found) and not self._lapsed(found)
 
     def lives(self, owner: Identity) -> bool:
         if owner.boot_id == procfs.realm():
@@ -156,9 +124,3 @@ def _strings(text: str) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         return ()
     return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
-
-
-def _worker(row: Row) -> Worker:
-    host, elsewhere, pid, rss, seen = row[12:17]
-    sign = None if pid is None and seen is None else Sign(pid, rss, seen)
-    return replace(rows.worker(row), host=host, elsewhere=bool(elsewhere), sign=sign)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.placing import Placing
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
-    from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
@@ -88,13 +87,6 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         from agentq_cli.engines.fleet.moving import Moving
 
         return Moving(self)
-
-    @property
-    def figures(self) -> Figures:
-        """What screens and reports show."""
-        from agentq_cli.engines.shared.figures import Figures
-
-        return Figures(self)
 
     @property
     def placing(self) -> Placing:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from agentq_cli.engines.local.placing import Placing
     from agentq_cli.engines.local.voice import Voice
     from agentq_cli.engines.nouns import Renewal, Rescued
-    from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.engines.shared.hooks import Hooks
     from agentq_cli.host.output import Output
     from agentq_cli.host.run_directory import RunDirectory
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
-    from agentq_cli.model.workers import Sign, Supervisor, Worker
+    from agentq_cli.model.workers import Sign, Supervisor
 
 NO_SIGNS: Mapping[RunId, Sign] = {}
 
@@ -200,39 +199,13 @@ class LocalQueue(Opened, Readings):
         finally:
             self.ring()
 
-    def living(self) -> list[Supervisor]:
+    def _is_there(self, supervisor: Supervisor) -> bool:
+        return self.lives(supervisor.identity)
+
+    def _lapsed(self, supervisor: Supervisor) -> bool:
         from agentq_cli.host import attendance
 
-        busy = {worker.supervisor for worker in self.workers()}
-        return [
-            supervisor
-            for supervisor in self.supervisors()
-            if attendance.counts(
-                supervisor.identity, supervisor.renewed_at, busy=supervisor.identity in busy, bells=self.here.bells
-            )
-        ]
-
-    def serving(self, session: str) -> list[Supervisor]:
-        return [
-            supervisor
-            for supervisor in self.supervisors()
-            if (not supervisor.sessions or session in supervisor.sessions) and self.lives(supervisor.identity)
-        ]
-
-    def orphaned(self) -> list[Worker]:
-        # The runs first: a supervisor that joined and claimed between the two reads would otherwise be unknown.
-        workers = self.workers()
-        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
-        return [worker for worker in workers if not self._watched(worker, known)]
-
-    def watched(self, worker: Worker) -> bool:
-        return self._watched(worker, {supervisor.identity: supervisor for supervisor in self.supervisors()})
-
-    def _watched(self, worker: Worker, known: Mapping[Identity, Supervisor]) -> bool:
-        from agentq_cli.host import attendance
-
-        row = None if worker.supervisor is None else known.get(worker.supervisor)
-        return row is not None and not attendance.lapsed(row.renewed_at) and self.lives(row.identity)
+        return attendance.lapsed(supervisor.renewed_at)
 
     def lives(self, owner: Identity) -> bool:
         from agentq_cli.host import attendance
@@ -268,10 +241,3 @@ class LocalQueue(Opened, Readings):
         from agentq_cli.engines.local.moving import Moving
 
         return Moving(self)
-
-    @property
-    def figures(self) -> Figures:
-        """What screens and reports show."""
-        from agentq_cli.engines.shared.figures import Figures
-
-        return Figures(self)

@@ -10,6 +10,7 @@ from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.json_text import dumps, loads
 from agentq_cli.engines.steps import rows
 from agentq_cli.model.actions import Actor
+from agentq_cli.model.runs import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "session_state": ("session", "name", "value"),
     "tasks": ("session", *rows.COLUMNS, "directory"),
     "dependencies": ("session", "seq", "on_session", "on_seq", "condition"),
-    "task_runs": ("id", *rows.run_columns(), "posted"),
+    "task_runs": ("id", *Run.__slots__, "posted"),
     "events": EVENT,
     "holds": ("scope", "name", "kind", "since", "until", "reason", "count"),
     "conversations": ("session", "agent", "id", "used_at"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agentq_cli.host.place import Place
     from agentq_cli.model.addresses import Address
     from agentq_cli.model.tasks import NewTask, Task
+    from agentq_cli.model.workers import Supervisor
 
 
 class Given(Protocol):
@@ -57,6 +58,12 @@ class Given(Protocol):
     def lives(self, owner: Identity) -> bool:
         """Whether a supervisor, or another owner of something, is still running."""
 
+    def _is_there(self, supervisor: Supervisor) -> bool:
+        """Whether a supervisor is alive, as far as that can be told from here."""
+
+    def _lapsed(self, supervisor: Supervisor) -> bool:
+        """Whether it has not renewed its row for so long that others may take over its runs."""
+
     @property
     def placing(self) -> Placing:
         """Which host runs what."""
@@ -83,7 +90,8 @@ class Given(Protocol):
     # Readings
 
     def of_session(self, session: str, *, background: bool = False) -> AbstractContextManager[Reading]:
-        """What belongs to a session: its tasks and conversations. Raises NotFound, Busy, Unreadable."""
+        """What belongs to a session: its tasks and conversations. Raises Busy, Unreadable, and NotFound if it finds out
+        that there is no such session; who must know asks `known` first."""
 
     def of_both(self, session: str) -> AbstractContextManager[Reading]:
         """What belongs to a session together with what belongs to none; waits only briefly. Raises as `of_session`."""

@@ -8,7 +8,7 @@ from agentq_cli.engines.shared.read import NEWEST
 from agentq_cli.engines.steps import rows
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.runs import PastRun
-from agentq_cli.model.statuses import RunStatus, Status
+from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,32 +46,17 @@ def series(queue: Given, *, limit: int) -> list[tuple[Task, PastRun | None]]:
         if task.rearms:
             values = {"session": task.session, "series": listed[task.address]}
             ended = queue.reading.ask("overview.series_end", values)
-            pairs.append((task, _ended(ended[0]) if ended else None))
+            pairs.append((task, _past_run(ended[0]) if ended else None))
     return pairs
 
 
 def recent_ends(reading: Reading, *, limit: int) -> list[PastRun]:
     """The runs that ended last, newest first."""
-    return [_ended(row) for row in reading.ask("overview.recent_ends", {"limit": limit})]
+    return [_past_run(row) for row in reading.ask("overview.recent_ends", {"limit": limit})]
 
 
-def _ended(row: Sequence[Any]) -> PastRun:
-    return PastRun(
-        session=row[0],
-        seq=row[1],
-        attempt=row[2],
-        agent=row[3],
-        status=RunStatus(row[4]),
-        started_at=row[5],
-        finished_at=row[6],
-        duration_ms=row[7],
-        exit_code=row[8],
-        failure_class=row[9],
-        error=row[10],
-        cost_usd=row[11],
-        left=rows.left(row[12]),
-        landing=rows.landing(row[13]),
-    )
+def _past_run(row: Sequence[Any]) -> PastRun:
+    return PastRun(**rows.of_run(PastRun.__slots__, row))
 
 
 def ended_counts(reading: Reading, *, since: int) -> dict[Status, int]:
@@ -96,23 +81,5 @@ def history(reading: Reading, where: Mapping[str, object]) -> Iterator[PastRun]:
     """Every run that these filters (`read.which`) select, newest first."""
     values = {**where, "before": NEWEST}
     while found := reading.ask("overview.history", values):
-        for row in found:
-            yield PastRun(
-                session=row[1],
-                seq=row[2],
-                attempt=row[3],
-                agent=row[4],
-                status=RunStatus(row[5]),
-                started_at=row[6],
-                finished_at=row[7],
-                duration_ms=row[8],
-                failure_class=row[9],
-                error=row[10],
-                tokens_in=row[11],
-                tokens_out=row[12],
-                cost_usd=row[13],
-                list_price=bool(row[14]),
-                left=rows.left(row[15]),
-                landing=rows.landing(row[16]),
-            )
-        values["before"] = found[-1][0]
+        yield from (_past_run(row[:-1]) for row in found)
+        values["before"] = found[-1][-1]

@@ -26,11 +26,20 @@ NEWEST = 1 << 62
 
 
 def filled(statement: str) -> str:
-    """A statement with `{task_columns}` and `{run_columns}` as SQL names these columns, as `rows` reads them."""
+    """A statement with `{task_columns}`, `{run_columns}` and `{past_columns}` as SQL names the columns of
+    tasks, runs and past runs."""
     if "{task_columns}" in statement:
         statement = statement.replace("{task_columns}", _quoted(rows.COLUMNS))
     if "{run_columns}" in statement:
-        statement = statement.replace("{run_columns}", _quoted(rows.run_columns()))
+        from agentq_cli.model.runs import Run
+
+        statement = statement.replace("{run_columns}", _quoted(Run.__slots__))
+    if "{past_columns}" in statement:
+        from agentq_cli.model.runs import PastRun
+
+        # Not the whole error, nor the result, which may be a mebibyte.
+        columns = _quoted(PastRun.__slots__).replace('"error"', "substr(error, 1, 300)")
+        statement = statement.replace("{past_columns}", columns)
     return statement
 
 

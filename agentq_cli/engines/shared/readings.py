@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from agentq_cli.engines.shared.figures import Figures
     from agentq_cli.model.sessions import Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
     from agentq_cli.model.workers import Worker
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 class Readings(Attendance, Pauses):
     """Every verb that is the same in every engine."""
+
+    @property
+    def figures(self) -> Figures:
+        """What screens and reports show."""
+        from agentq_cli.engines.shared.figures import Figures
+
+        return Figures(self)
 
     def session_names(self) -> list[str]:
         return [name for (name,) in self.reading.ask("read.session_names")]

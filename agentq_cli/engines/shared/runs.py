@@ -14,11 +14,12 @@ from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import TypeAlias, Unpack
 
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
     from agentq_cli.engines.steps import heads
+    from agentq_cli.engines.transaction import Row
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.runs import Run
     from agentq_cli.model.workers import LastStart, Supervisor, Worker
@@ -51,11 +52,14 @@ class Runs(Tasks):
         return islice(read.runs(self.reading, where=where, most=limit), limit)
 
     def workers(self) -> list[Worker]:
-        return [rows.worker(row) for row in self.reading.ask("read.workers")]
+        return [self._worker(row) for row in self.reading.ask("read.workers")]
 
     def worker(self, address: Address) -> Worker | None:
         found = self.reading.ask("read.worker", address._asdict())
-        return rows.worker(found[0]) if found else None
+        return self._worker(found[0]) if found else None
+
+    def _worker(self, row: Row) -> Worker:
+        return rows.worker(row)
 
     def snapshot(self, sessions: Collection[str] = ()) -> order.Snapshot:
         from agentq_cli.engines.steps import heads
@@ -196,7 +200,7 @@ class Runs(Tasks):
 
 
 class Attendance(Runs):
-    """The verbs of supervisors that need not know who is alive."""
+    """The verbs of supervisors. Who is alive is each engine's own (`_is_there`, `_lapsed`)."""
 
     def register(self, supervisor: Supervisor) -> None:
         """Put a supervisor on record."""
@@ -213,6 +217,35 @@ class Attendance(Runs):
 
     def supervisors(self) -> list[Supervisor]:
         return [rows.supervisor(row) for row in self.reading.ask("read.supervisors")]
+
+    def living(self) -> list[Supervisor]:
+        busy = {worker.supervisor for worker in self.workers()}
+        return [
+            each
+            for each in self.supervisors()
+            if self._is_there(each) and not (each.identity in busy and self._lapsed(each))
+        ]
+
+    def serving(self, session: str) -> list[Supervisor]:
+        return [
+            each
+            for each in self.supervisors()
+            if (not each.sessions or session in each.sessions) and self._is_there(each)
+        ]
+
+    def orphaned(self) -> list[Worker]:
+        # The runs first: a supervisor that joined and claimed between the two reads would otherwise be unknown.
+        workers = [worker for worker in self.workers() if not worker.elsewhere]
+        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
+        return [worker for worker in workers if not self._watched(worker, known)]
+
+    def watched(self, worker: Worker) -> bool:
+        known = {supervisor.identity: supervisor for supervisor in self.supervisors()}
+        return worker.elsewhere or self._watched(worker, known)
+
+    def _watched(self, worker: Worker, known: Mapping[Identity, Supervisor]) -> bool:
+        found = None if worker.supervisor is None else known.get(worker.supervisor)
+        return found is not None and self._is_there(found) and not self._lapsed(found)
 
     def last_sweep(self) -> int | None:
         found = self.reading.ask("read.meta", {"name": "last_sweep_at"})

@@ -252,13 +252,6 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def run_columns() -> tuple[str, ...]:
-    """The columns of task_runs."""
-    from agentq_cli.model.runs import Run
-
-    return tuple(Run.__slots__)
-
-
 def check(text: str) -> Check:
     """How a check ended, from its column."""
     from agentq_cli.model.runs import Check
@@ -300,14 +293,18 @@ READ_OF_RUN: Mapping[str, Callable[[Any], Any]] = {
 
 
 def run(row: Sequence[Any]) -> Run:
-    """A run, from a row of task_runs that has the columns `run_columns`."""
+    """A run, from a row of task_runs in the order of its fields."""
     from agentq_cli.model.runs import Run
 
-    found = dict(zip(Run.__slots__, row, strict=True))
-    for name, read in READ_OF_RUN.items():
-        if found[name] is not None:
-            found[name] = read(found[name])
-    return Run(**found)
+    return Run(**of_run(Run.__slots__, row))
+
+
+def of_run(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    """The values of these columns of task_runs, as they are in a run."""
+    return {
+        name: READ_OF_RUN[name](value) if value is not None and name in READ_OF_RUN else value
+        for name, value in zip(names, row, strict=True)
+    }
 
 
 def worker(row: Row) -> Worker:

@@ -21,8 +21,7 @@ ORDER BY due_at, session, seq LIMIT :limit
 
 -- What ended last, newest first. Not the whole row: a result may be a mebibyte.
 -- name: recent_ends
-SELECT session, seq, attempt, agent, status, started_at, finished_at, duration_ms, exit_code, failure_class,
-       substr(error, 1, 300), cost_usd, "left", landing
+SELECT {past_columns}
 FROM task_runs WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT :limit
 
 -- The live occurrences of series.
@@ -32,8 +31,7 @@ ORDER BY due_at, session, seq LIMIT :limit
 
 -- The last run of a series that ended, among the newest of its session.
 -- name: series_end
-SELECT session, seq, attempt, agent, status, started_at, finished_at, duration_ms, exit_code, failure_class,
-       substr(error, 1, 300), cost_usd, "left", landing
+SELECT {past_columns}
 FROM task_runs
 WHERE id IN (SELECT id FROM task_runs INDEXED BY task_runs_session WHERE session = :session ORDER BY id DESC LIMIT 500)
   AND series = :series AND finished_at IS NOT NULL
@@ -52,8 +50,7 @@ SELECT EXISTS (SELECT 1 FROM tasks)
 
 -- One row a run for a report, newest first, by keyset on the row id.
 -- name: history
-SELECT id, session, seq, attempt, agent, status, started_at, finished_at, duration_ms, failure_class,
-       substr(error, 1, 300), tokens_in, tokens_out, cost_usd, list_price, "left", landing
+SELECT {past_columns}, id
 FROM task_runs
 WHERE id < :before AND (:session IS NULL OR session = :session) AND {which_runs}
 ORDER BY id DESC LIMIT 5000
