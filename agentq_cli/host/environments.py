@@ -11,6 +11,7 @@ import os
 from agentq_cli.base.clock import file_time_ns
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import Refused
+from agentq_cli.host.record_files import put_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def keep(place: Place, key: str, text: str) -> int:
         try:
             os.utime(path)
         except FileNotFoundError:
-            _write(path, text)
+            os.makedirs(_directory(place), 0o700, exist_ok=True)
+            put_bytes(path, text.encode("utf-8", "surrogateescape"), synced=True)
     except OSError as error:
         raise Refused(f"'{path}': {error.strerror}") from error
     return number
@@ -81,13 +83,3 @@ def _directory(place: Place) -> str:
 
 def _path(place: Place, number: int) -> str:
     return f"{_directory(place)}/{number}"
-
-
-def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(text.encode("utf-8", "surrogateescape"))
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(temporary, path)

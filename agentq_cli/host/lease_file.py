@@ -5,8 +5,6 @@ One small file, renamed into place. It is not synced: it means nothing after a r
 
 from __future__ import annotations
 
-import os
-
 from agentq_cli.base import procfs
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import NamedTuple
@@ -61,6 +59,4 @@ def write(path: str, lease: Lease) -> None:
     there = read(path)
     if there is not None and there.host == lease.host and (there.deadline, there.beat) >= (lease.deadline, lease.beat):
         return
-    temporary = f"{path}.{os.getpid()}"
-    files.write_new(temporary, lease._asdict())
-    os.rename(temporary, path)
+    files.put(path, lease._asdict())

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Mapping
 
+from agentq_cli.base.context import suppress
 from agentq_cli.base.json_text import dumps, loads
 
 TYPE_CHECKING = False
@@ -68,18 +69,24 @@ def link(path: str, document: Mapping[str, Any], *, keep: bool = False) -> bool:
     return True
 
 
-def write_new(path: str, document: Mapping[str, Any]) -> None:
-    """Write a document to a file that is not in place yet."""
-    write_bytes(path, encode(document))
+def put(path: str, document: Mapping[str, Any], *, synced: bool = False) -> None:
+    """Put a document in place, complete, and in that of an earlier one; if that fails, that one stays. `synced`: its
+    data is durable before. Raises OSError."""
+    put_bytes(path, encode(document), synced=synced)
 
 
-def write_bytes(path: str, data: bytes) -> None:
-    """Write a file that is not in place yet; if that fails there is none."""
-    descriptor = os.open(path, FOR_WRITING, 0o600)
+def put_bytes(path: str, data: bytes, *, synced: bool = False) -> None:
+    """The same for any file."""
+    temporary = f"{path}.{os.getpid()}"
+    descriptor = os.open(temporary, FOR_WRITING, 0o600)
     try:
         _write_all(descriptor, data)
+        if synced:
+            os.fsync(descriptor)
+        os.rename(temporary, path)
     except OSError:
-        os.unlink(path)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     finally:
         os.close(descriptor)

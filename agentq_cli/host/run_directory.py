@@ -148,11 +148,9 @@ class RunDirectory:
 
     def write_agent(self, pid: int, start_time: int) -> None:
         """Record the agent's process. Not synced: the record means nothing after a reboot."""
-        temporary = self.file(f"agent.{pid}")
         # Only two numbers, and written between fork and exec: done without the JSON encoder and the pages that it would
         # copy.
-        files.write_bytes(temporary, b'{"pid": %d, "start_time": %d}\n' % (pid, start_time))
-        os.rename(temporary, self.file("agent"))
+        files.put_bytes(self.file("agent"), b'{"pid": %d, "start_time": %d}\n' % (pid, start_time))
 
     def stop(self) -> Stop | None:
         """The recorded request to end the run, or None; see `post_stop`."""
@@ -245,9 +243,7 @@ class RunDirectory:
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Record it in place of the one before. Not synced: nobody decides anything by it."""
-        temporary = self.file(f"checkpoint.{os.getpid()}")
-        files.write_new(temporary, checkpoint.document())
-        os.rename(temporary, self.file("checkpoint"))
+        files.put(self.file("checkpoint"), checkpoint.document())
 
     def recorded_silence(self, name: str = LOOKS) -> Silence | None:
         """The silence, or the time since the final event, as last recorded by `record_silence`; see `policy.stall`."""
@@ -256,10 +252,8 @@ class RunDirectory:
 
     def record_silence(self, silence: Silence, name: str = LOOKS) -> None:
         """Record a check for the next one to compare with. Not synced: the record means nothing after a reboot."""
-        temporary = self.file(f"{name}.{os.getpid()}")
         signs = silence.signs._asdict()
-        files.write_new(temporary, signs | {"since": silence.since, "boot_id": silence.boot_id})
-        os.rename(temporary, self.file(name))
+        files.put(self.file(name), signs | {"since": silence.since, "boot_id": silence.boot_id})
 
     def forget_silence(self, name: str) -> None:
         """Remove the record, so that the next check counts as the first."""
@@ -288,9 +282,7 @@ class RunDirectory:
 
     def write_cut(self, stream: str, cut: Cut) -> None:
         """Record what is about to be cut. Written before the cut, so that a reader never takes a hole for output."""
-        temporary = self.file(f"{stream}.cut.new")
-        files.write_new(temporary, cut._asdict())
-        os.rename(temporary, self.file(f"{stream}.cut"))
+        files.put(self.file(f"{stream}.cut"), cut._asdict())
 
     def _load(self, name: str) -> dict[str, Any] | None:
         return files.load(self.file(name))

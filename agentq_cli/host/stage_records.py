@@ -32,12 +32,7 @@ so."""
 
 def write(run_dir: str, name: str, document: Mapping[str, Any]) -> None:
     """Put a record in place, in that of an earlier one. Raises OSError."""
-    path = f"{run_dir}/{name}"
-    temporary = f"{path}.{os.getpid()}"
-    files.write_new(temporary, document)
-    with open(temporary, "rb") as written:
-        os.fsync(written.fileno())
-    os.replace(temporary, path)
+    files.put(f"{run_dir}/{name}", document, synced=True)
     files.sync_directory(run_dir)
 
 

@@ -54,16 +54,7 @@ def write(record: TreeRecord, file: str | None = None) -> None:
     """Write the record of a tree to its place, or to another file there, durably and complete at any moment. Raises
     OSError."""
     file = file or beside(record.path, WHAT)
-    temporary = f"{file}.{os.getpid()}"
-    record_files.write_new(temporary, {name: getattr(record, name) for name in FIELDS})
-    try:
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, file)
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    record_files.put(file, {name: getattr(record, name) for name in FIELDS}, synced=True)
     record_files.sync_directory(os.path.dirname(file))
 
 

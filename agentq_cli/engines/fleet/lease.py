@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from agentq_cli.base import procfs
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.host import lease_file
 from agentq_cli.host.lease_file import Lease
+from agentq_cli.host.record_files import put_bytes
 from agentq_cli.policy import leases
 
 TYPE_CHECKING = False
@@ -65,10 +64,5 @@ def renew_key(place: Place) -> str:
     import uuid
 
     key = str(uuid.uuid4())
-    temporary = f"{place.path}/key.{os.getpid()}"
-    with open(temporary, "w", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(temporary, f"{place.path}/key")
+    put_bytes(f"{place.path}/key", key.encode(), synced=True)
     return key

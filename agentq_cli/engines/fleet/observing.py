@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from agentq_cli.base import procfs
 from agentq_cli.host import record_files
 from agentq_cli.policy import observation
@@ -53,8 +51,5 @@ class Observer:
 
     def save(self, place: Place) -> None:
         """Leave it to the next sweep. Raises OSError."""
-        path = f"{place.path}/{FILE}"
-        temporary = f"{path}.{os.getpid()}"
         seen = {str(host): list(each) for host, each in self._seen.items()}
-        record_files.write_new(temporary, {"boot": procfs.boot_id(), "seen": seen})
-        os.rename(temporary, path)
+        record_files.put(f"{place.path}/{FILE}", {"boot": procfs.boot_id(), "seen": seen})

@@ -12,6 +12,7 @@ from agentq_cli.base.json_text import loads
 from agentq_cli.base.names import is_name
 from agentq_cli.engines.fleet.agents_files import BEGIN, AgentsFiles
 from agentq_cli.engines.shared.voice import Applying
+from agentq_cli.host import record_files
 from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
@@ -60,11 +61,8 @@ class Voice(Applying):
         """Record what `remember` noted, for later sweeps of this machine."""
         known = self._recorded()
         if known != known | self._answered and not self._queue.database.rehearsing:
-            temporary = f"{self._file}.{os.getpid()}"
             with contextlib.suppress(OSError):
-                with open(temporary, "w", encoding="utf-8") as file:
-                    json.dump(known | self._answered, file)
-                os.replace(temporary, self._file)
+                record_files.put(self._file, known | self._answered)
 
     def asked(self, session: str, most: int) -> Iterator[tuple[str, object]]:
         if session not in self._told:
