@@ -232,7 +232,7 @@ class Opened(Given):
             AgentsFiles(self.here, session).create()
 
     def forget_runs(self, tasks: Sequence[Task]) -> None:
-        """Those of this machine; each other host removes its own (`upkeep`)."""
+        """Those of this machine; each other host removes its own later (`upkeep`)."""
         from agentq_cli.engines.fleet import leftovers
 
         leftovers.remove(self.here, tasks)

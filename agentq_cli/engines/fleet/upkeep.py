@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 
+from agentq_cli.base.context import suppress
+from agentq_cli.base.json_text import dumps
+from agentq_cli.engines.fleet import leftovers
 from agentq_cli.engines.nouns import Leftovers
 from agentq_cli.host.ring import held
 from agentq_cli.model.actions import Actor, SweepAction
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from agentq_cli.engines.fleet.queue import FleetQueue
     from agentq_cli.engines.nouns import Fault
     from agentq_cli.engines.subdoors import FindRun, Step
@@ -53,10 +58,22 @@ class Upkeep:
         self._queue.voice.record()
         if not self._queue.database.rehearsing:
             self._queue.placing.forget_environments()
+            self._forget_runs()
         yield from ()
 
     def recall(self, find_run: FindRun, *, host: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+        self._forget_runs()
         yield from ()
+
+    def _forget_runs(self) -> None:
+        """Remove what is here of runs that some machine has pruned."""
+
+        def known(addresses: Sequence[Address]) -> set[Address]:
+            found = self._queue.reading.ask("placing.tasks", {"addresses": dumps(addresses)})
+            return {Address(*row) for row in found}
+
+        with suppress(OSError):  # another sweep tries again
+            leftovers.forget(self._queue.here, known)
 
     def give_up(self, run: RunId) -> None:
         self._queue.tell("dispatch.delete_worker", run._asdict())

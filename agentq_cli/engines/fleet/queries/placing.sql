@@ -33,6 +33,12 @@ JOIN agentq.tasks t ON t.session = u.session AND t.seq = u.seq
 WHERE u.session = :session AND u.at > :since AND h.left_at IS NULL AND t.status = 'queued'
 ORDER BY u.seq, h.name
 
+-- Which of some tasks there are.
+-- name: tasks
+SELECT session, seq FROM agentq.tasks
+WHERE (session, seq) IN (SELECT value ->> 0, CAST(value ->> 1 AS bigint)
+                         FROM json_array_elements(CAST(:addresses AS json)) AS given (value))
+
 -- To which of some captured environments tasks refer.
 -- name: environments
 SELECT DISTINCT environment FROM agentq.tasks
