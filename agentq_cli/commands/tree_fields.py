@@ -36,7 +36,10 @@ def of_task(queue: Queue, config: Config, task: Task, runs: Sequence[Run]) -> It
     from agentq_cli.trees.records import tree_of
 
     yield "Repository", launch.checkout or launch.repository
-    yield "Worktree", tree_of(trees_directory(config, queue.here.path), task.work, task.address)
+    # Where the last run has left it, which may be on another host; before, where it will be here.
+    left = runs[0].left if runs else None
+    place = trees_directory(config, queue.here.path)
+    yield "Worktree", tree_of(place, task.work, task.address) if left is None else left.worktree
     branch = branch_of(task.work, task.address)
     yield "Branch", branch if launch.base is None else f"{branch}, from {launch.base.removeprefix('refs/heads/')}"
     if launch.land is not None:
