@@ -91,6 +91,11 @@ class Timer:
         if self._library.timer_settime(self._id, TIMER_ABSTIME, when, None) != 0:
             _fail()
 
+    def delete(self) -> None:
+        """Have it end nothing any more. Raises OSError."""
+        if self._library.timer_delete(self._id) != 0:
+            _fail()
+
 
 def _fail() -> None:
     number = ctypes.get_errno()

@@ -69,7 +69,7 @@ class RunDirectory:
 
     def start(self) -> Start | Void | None:
         """Who took the run, or took it over last."""
-        document = self._load(self._taking())
+        document = self._load(self.taking())
         return None if document is None else records.read_start(document)
 
     def takes(self) -> int:
@@ -79,7 +79,8 @@ class RunDirectory:
             take += 1
         return take
 
-    def _taking(self) -> str:
+    def taking(self) -> str:
+        """The name of the record of who took the run last."""
         return _start_of(max(1, self.takes()))
 
     def write_start(self, start: Start, take: int = 1) -> bool:
@@ -87,7 +88,7 @@ class RunDirectory:
 
         `take` is 1, or one more than the `takes` of a run whose shim is dead and which this one takes over.
 
-        The record stays locked until this process ends, if the file system supports such locks.
+        The record stays locked until this process closes it, if the file system supports such locks.
         """
         identity = start.identity
         document = {
@@ -96,13 +97,14 @@ class RunDirectory:
             "boot_id": identity.boot_id,
             "started_at": start.started_at,
             "monotonic_ms": start.monotonic_ms,
+            "serves": start.serves,
             "tmpdir": None,  # Older versions of agentq, which did not compute the path, expect this key.
         }
         return self._link(_start_of(take), document, keep=True)
 
     def keeper_holds_lock(self) -> bool:
         """Whether the writer of the `start` record is still alive, in any PID namespace."""
-        return files.is_locked(self.file(self._taking()))
+        return files.is_locked(self.file(self.taking()))
 
     def output_is_open(self) -> bool:
         """Whether a process of the run still has one of its outputs open, in any PID namespace."""

@@ -1,6 +1,6 @@
 """`agentq run`: picks, claims, starts and watches tasks; settles what ends; leaves agents running when it exits.
 
-One thread, no polling: it sleeps on its doorbell, the pidfds of its shims and its signals, with timers for the next due
+One thread, no polling: it sleeps on its doorbell, the lines of its runs and its signals, with timers for the next due
 time, its lease and its retries. Its decisions are in `policy`, its storage behind the `door`. Here is the loop; each of
 its parts is an object of this room that knows when it is to be called again (`moments`).
 """
@@ -173,7 +173,7 @@ class Supervision:
             yield from self._renew()
         runs.read_streams()
         runs.store_output()
-        runs.check_foreign()
+        runs.check_keepers()
         yield from runs.settle()
         # What needs nothing of the index comes first: it may be locked, and no limit waits for that.
         self._stopping.cancel_on(runs.by_id)

@@ -264,7 +264,8 @@ def test_an_agent_in_the_making_does_not_outlive_its_shim(world: World, point: s
     """Until its record is there nobody could find it: it carries no marker before its exec."""
     world.submit("-s", "s")
     rule = {"role": "agent", "match": point, "action": "stop"}
-    supervisor = world.start("run", "--drain", crash={"rules": [rule]})
+    often = {"agentq_cli.supervise.watched_runs:OVERDUE_MS": 100}
+    supervisor = world.start("run", "--drain", crash={"rules": [rule], "set": often})
     child = int(until(world.fired, f"the agent's {point}").split()[0])
     kill(world, "s/1.1", "start")
     assert supervisor.wait().code == 1

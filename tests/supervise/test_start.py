@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from agentq_cli.host import process, record_files, shim
+from agentq_cli.host import keeper, process, record_files, shim
 from agentq_cli.host.records import Start, Stop, Void
 from agentq_cli.host.run_directory import RunDirectory
 
@@ -22,7 +22,7 @@ def test_a_run_is_taken_by_its_shim_and_names_its_agent(runs) -> None:
     assert run.directory.keeper_holds_lock()
     record = run.ended()
     assert (record.exit_code, record.finished_at) == (1, 1_700_000_000_000)
-    assert not process.alive(start.identity)
+    assert not keeper.keeps(run.directory, start)
     assert not run.directory.keeper_holds_lock()
 
 
@@ -82,7 +82,8 @@ def test_a_start_that_may_not_be_on_disk_starts_nothing_and_says_why(runs, tmp_p
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         record_files.sync_directory = broken
-        shim.main(request.encode(), [])
+        shim.keep(request.encode())
+        os._exit(0)
     os.waitpid(pid, 0)
     directory = RunDirectory(request.run_dir)
     record = directory.exit()
