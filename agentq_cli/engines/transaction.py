@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, TypeAlias
 
+    from agentq_cli.engines.steps.entering import Entering
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Run
@@ -45,12 +46,15 @@ class Snapshots(Reading, Protocol):
     def snapshot(self) -> AbstractContextManager[None]:
         """All that is asked within sees one state. Writers may wait meanwhile, so it must do nothing slow."""
 
+    def marks(self) -> tuple[int, object]:
+        """The id of the newest event, even if it has been pruned since, and how often the index was rebuilt."""
+
     def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
         """The earliest waiting task of every group of tasks that may start under the same conditions (`order.Head`), by
         session; or only those of some sessions."""
 
 
-class Writing(Reading, Protocol):
+class Writing(Snapshots, Protocol):
     """A transaction over what belongs to no session: holds, hooks, supervisors."""
 
     now: int
@@ -109,7 +113,7 @@ class Transaction(Writing, Protocol):
     def next_seq(self) -> int:
         """The N of the next new task."""
 
-    def insert(self, new: Sequence[Task], batch: str | None = None) -> None:
+    def insert(self, new: Sequence[Entering], batch: str | None = None) -> None:
         """Insert new tasks under the seqs that they have; invisible to others if they belong to a batch.
 
         `publish` or `mirror` follows. What a task waits for is stored by `dependencies.enter`, once all of those tasks

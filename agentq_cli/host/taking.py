@@ -60,7 +60,7 @@ def _take(request: LaunchRequest, serves: int, fuse: Fuse | None) -> Taken | Non
     if request.take > 1:
         start = _counted_on(directory, start)
     try:
-        taken = directory.write_start(start, request.take)
+        taken = directory.write_start(start, request.take, slot)
     except OSError as error:
         # The record is in place but perhaps not on disk: the run is taken, and fails.
         taken = has_taken(directory, start)

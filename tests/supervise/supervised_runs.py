@@ -44,8 +44,9 @@ class RunHandle:
         return self.path(name).read_text() if self.path(name).exists() else ""
 
     def says(self, word: str) -> None:
-        """Wait until the agent has printed a word."""
+        """Wait until the agent has printed a word, and is on record."""
         until(lambda: word in self.text(), f"{word!r} in {self.text()!r} of {self.request.argv}")
+        self.agent_pid()
 
     def start(self) -> Start:
         found = until(lambda: self.directory.start(), "the start record")

@@ -38,7 +38,7 @@ def connect(path: str, kind: str, *, create: bool, busy_ms: int = BUSY_MS, rebui
         if create and not rehearsal.rehearsing() and not is_there(path):
             if kind == "index" and not rebuild:
                 StateDir(os.path.dirname(path)).refuse_lost_index()
-            lay(path, migrations.new_file(kind))
+            lay_new(path, kind)
         connection = rehearsal.open_file(path, kind, create=create, busy_ms=busy_ms)
         try:
             # A commit in a single file ends with the unlink of its journal: EXTRA syncs that too.
@@ -61,6 +61,11 @@ def refuse_links(path: str) -> None:
     """
     refuse_link(path)
     refuse_link(f"{path}-journal")
+
+
+def lay_new(path: str, kind: str) -> bool:
+    """Create an empty database of a kind, as `lay` does."""
+    return lay(path, migrations.new_file(kind))
 
 
 def lay(path: str, content: bytes) -> bool:

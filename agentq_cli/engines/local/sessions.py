@@ -98,5 +98,6 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
     else:
         state.create_sessions(sessions)
     for session in sessions:
-        if not os.path.lexists(state.outbound(session)):
-            opening.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
+        path = state.outbound(session)
+        if not os.path.lexists(path) and (rehearsal.rehearsing() or not opening.lay_new(path, "outbound")):
+            opening.connect(path, "outbound", create=True, busy_ms=busy_ms).close()
