@@ -145,7 +145,7 @@ class RunDirectory:
 
     def agent(self) -> Identity | None:
         """The agent's own process, alive or not; None if it is not recorded."""
-        lines = files.lines(self.file(self._taking()))
+        lines = files.lines(self.file(self.taking()))
         start = None if lines is None else records.read_start(files.parse(lines[0]))
         if lines is None or not isinstance(start, Start):
             return None
