@@ -46,12 +46,15 @@ class Snapshots(Reading, Protocol):
     def snapshot(self) -> AbstractContextManager[None]:
         """All that is asked within sees one state. Writers may wait meanwhile, so it must do nothing slow."""
 
+    def marks(self) -> tuple[int, object]:
+        """The id of the newest event, even if it has been pruned since, and how often the index was rebuilt."""
+
     def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
         """The earliest waiting task of every group of tasks that may start under the same conditions (`order.Head`), by
         session; or only those of some sessions."""
 
 
-class Writing(Reading, Protocol):
+class Writing(Snapshots, Protocol):
     """A transaction over what belongs to no session: holds, hooks, supervisors."""
 
     now: int

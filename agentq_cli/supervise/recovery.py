@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 
+from agentq_cli.base import procfs
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import NotFound
@@ -29,7 +31,7 @@ from agentq_cli.supervise import going_on, overdue, settle
 from agentq_cli.supervise.plan import grace_ms
 
 ENDING_MS = 1_000
-"""How long a keeper may take to end after writing its record; if it lives on, it did not write that record."""
+"""How long a keeper may take to let go of a run after writing its record; if it keeps it, it did not write that."""
 
 
 class Finding(StrEnum):
@@ -58,8 +60,8 @@ class Recovered:
 def find(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
     """Find out the state of a run, and make sure that a run that never started never will; with `dry` only find out.
 
-    An `exit` record counts once the keeper that wrote it has gone: an agent can write one too. Raises OSError if the
-    directory cannot be used.
+    An `exit` record counts once the run is kept no more: an agent can write one too. Hence this order: the `start`
+    record, whether it is kept, the `exit` record. Raises OSError if the directory cannot be used.
     """
     start = directory.start()
     if not isinstance(start, Start):
@@ -72,7 +74,7 @@ def find(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False
             start = Void(os.getpid()) if directory.write_void(os.getpid(), dry=dry) else directory.start()
         if not isinstance(start, Start):
             return Finding.NEVER_STARTED
-    if keeper.lives(directory, start) and not (directory.exit() and keeper.wait(directory, start, ENDING_MS)):
+    if keeper.keeps(directory, start) and not (directory.exit() and keeper.wait(directory, start, ENDING_MS)):
         return Finding.RUNNING
     return Finding.ENDED if directory.exit() is not None else Finding.CRASHED
 
@@ -166,10 +168,34 @@ def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: in
 
 
 def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
-    """The agent from its record, for an agent that cleared its environment and with it the marker of the run.
+    """What carries no marker of a run whose keeper is gone: an agent in the making, and one that cleared its
+    environment."""
+    return (*_in_the_making(directory), *_agent(directory))
 
-    The agent can write that record: the process that it names is the run's only if it prints to the run's own files.
-    """
+
+def _in_the_making(directory: RunDirectory) -> Iterator[Identity]:
+    """What the keeper has forked and what has not become another program yet: it has the keeper's name and, open, the
+    run's record."""
+    start = directory.start()
+    record = _regular(directory.file(directory.taking()))
+    if not isinstance(start, Start) or record is None:
+        return
+    for each in process.processes():
+        if procfs.name_of(each.pid) == keeper.name(start.serves) and _has_open(each.pid, record):
+            yield Identity(each.pid, each.start_time, process.realm())
+
+
+def _has_open(pid: int, file: os.stat_result) -> bool:
+    folder = f"/proc/{pid}/fd"
+    try:
+        return any(os.path.samestat(os.stat(f"{folder}/{number}"), file) for number in os.listdir(folder))
+    except OSError:  # it has ended, or become another program, or is another user's
+        return False
+
+
+def _agent(directory: RunDirectory) -> tuple[Identity, ...]:
+    """The agent from its record. The agent can write that: the process that it names is the run's only if it prints to
+    the run's own files."""
     agent = directory.agent()
     if agent is None or not process.alive(agent):
         return ()

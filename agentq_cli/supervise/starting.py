@@ -22,6 +22,10 @@ from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.going_on import Keepers
 from agentq_cli.supervise.watch import Watched, unstarted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.subdoors import Turn
+
 START = "start"
 LAUNCH = "launch"
 ZONE_MS = 1_000
@@ -43,8 +47,8 @@ class Starter:
         self.fitting = Fitting(duty)
         self._zones: dict[str, tuple[Config, int, str]] = {}
 
-    def pick(self) -> order.Head | None:
-        """The task to start next; None if no slot is free or no task may start."""
+    def pick(self, turn: Turn | None = None) -> order.Head | None:
+        """The task to start next; None if no slot is free or no task may start. With `turn` from what that sees."""
         return self._heads.pick(
             now=self._queue.now,
             jobs=self._duty.jobs,
@@ -54,7 +58,12 @@ class Starter:
             fleet_jobs=self._duty.config.fleet.jobs,
             fits=self.fitting.fits,
             without=self._guard.put_off(START) | self._guard.put_off(LAUNCH),
+            turn=turn,
         )
+
+    def forget(self) -> None:
+        """Note that a turn was undone."""
+        self._heads.forget()
 
     def ask_gates(self, head: order.Head | None) -> list[Gate]:
         """Check the gates for one more start (None: there is none); returns the gates that have begun or ceased to
@@ -66,14 +75,19 @@ class Starter:
         """Whether a gate holds back the task that was picked last."""
         return self._gates.closed
 
-    def claim(self, head: order.Head) -> Claim | None:
-        """Claim a task; None if it may no longer be taken, or if its session is busy or faulty (see the guard)."""
+    @property
+    def open(self) -> bool:
+        """Whether no gate holds back one more start, as far as can be told without asking the queue."""
+        return self._gates.open(self._duty.config, self._duty.jobs - 1)
+
+    def claim(self, turn: Turn, head: order.Head) -> Claim | None:
+        """Claim a task in a turn of its session; None if it may no longer be taken or that failed (see the guard)."""
         self._heads.doubt(head.session)
-        with self._guard.guarding(head.session, START):
-            candidate = self._queue.candidate(head)
+        with self._guard.guarding(head.session, START) as tried:
+            candidate = turn.candidate(head)
             if candidate is None:
                 return None
-            return self._queue.claim(
+            return turn.claim(
                 candidate,
                 plan.plan(
                     candidate.task,
@@ -91,6 +105,8 @@ class Starter:
                 newest=self._gates.newest,
                 monotonic=monotonic_ms(),
             )
+        if tried.error is not None and turn.lost:
+            raise tried.error
         return None
 
     def launch(self, claim: Claim) -> Watched:
@@ -117,9 +133,8 @@ class Starter:
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
             duty, queue = self._duty, self._queue
             request = plan.request(claim, duty.config, queue.here, duty.clock, self._environ, zone, find=queue.task)
-            _, watched.pidfd = self._launcher.launch(request)
-        # No process can be created now. A run that has not begun is void; if a shim did begin, it is watched by its
-        # pidfd.
+            watched.line = self._launcher.launch(request)
+        # No process can be created now. A run that has not begun is void; if a keeper did begin, it is adopted.
         watched.ended = tried.error is not None
         return watched
 
@@ -128,7 +143,7 @@ class Starter:
         keepers = Keepers(self._queue, self._duty.config, self._duty.clock, self._environ)
         request = keepers.request(watched.worker.id, watched.take)
         if request is not None:
-            watched.taken_over(self._launcher.launch(request)[1])
+            watched.taken_over(self._launcher.launch(request))
 
     def expire(self) -> Iterator[Happening]:
         """End the tasks that were not started in time."""

@@ -253,18 +253,17 @@ class Hosts(Presence):
     # Claims
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Any) -> Claim | None:
-        if not self._timeline:
-            ((counts,),) = self.reading.ask("hosts.counts_timelines")
-            self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
         try:
-            with self._beginning(First(self._timeline, {}, self._await_timeline)):
-                return super().claim(candidate, plan, **options)
+            return super().claim(candidate, plan, **options)
         except errors.Superseded:
             return None
 
-    def _await_timeline(self, write: Writing, found: tuple[str, str | None, int]) -> None:
+    def await_timeline(self, write: Writing) -> None:
         """Wait for what may still run of claims that this database does not know. Raises Busy."""
-        current, known, longest = found
+        if not self._timeline:
+            ((counts,),) = write.ask("hosts.counts_timelines")
+            self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
+        (((current, known, longest),),) = write.ask(self._timeline)
         now, lease_ms = self.boottime(), max(longest, self.settings.lease_ms)
         self._wait = timelines.look(self._wait, known=known, current=current, lease_ms=lease_ms, now=now)
         if self._wait.until is not None:

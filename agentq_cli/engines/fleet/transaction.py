@@ -67,6 +67,10 @@ class Asking:
             return self.ask("dispatch.heads", {"now": now})
         return self.ask("dispatch.heads_of", {"now": now, "sessions": ",".join(sessions)})
 
+    def marks(self) -> tuple[int, object]:
+        (found,) = self.ask("dispatch.marks")
+        return found
+
     def environment(self, number: int) -> str | None:
         """See `transaction.Reading`; in a file of the host that captured it."""
         from agentq_cli.host import environments
