@@ -2,8 +2,8 @@
 it.
 
 A step is what no other process can divide: one commit, one record put in place, one look at a record, one signal.
-Whoever is slow is one that does nothing for a while. Each rule of the protocol is a field of `Rules`; without it the machine does
-the obvious other thing, and `wrong` says what came of that.
+Whoever is slow is one that does nothing for a while. Each rule of the protocol is a field of `Rules`; without it the
+machine does the obvious other thing, and `wrong` says what came of that.
 """
 
 from __future__ import annotations
