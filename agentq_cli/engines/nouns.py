@@ -137,7 +137,7 @@ class Calls(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """When the next task will be `due` that is not due yet, and when the next hold on an agent ends by itself (`lift`);
+    """When the next task becomes due or expires (`due`), and when the next hold on an agent ends by itself (`lift`);
     None for never."""
 
     due: int | None

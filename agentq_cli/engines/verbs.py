@@ -88,6 +88,10 @@ class Queue(Protocol):
     def check(self) -> None:
         """Raises Unreadable if the index that was opened has been removed or replaced."""
 
+    def mark(self) -> str | None:
+        """A text that is another one after every commit of any process, found without asking for anything; None if this
+        engine has none. Taken before something is read, it tells later whether what was read has changed since."""
+
     def rest(self) -> None:
         """Release what can be reopened, such as connections: there is nothing to do for now."""
 
@@ -300,6 +304,9 @@ class Queue(Protocol):
 
     def ahead(self, after: int | None = None) -> Ahead:
         """What comes with time alone, after now or an earlier moment."""
+
+    def any_due(self) -> bool:
+        """Whether a task is due and has not been started, for whatever reason."""
 
     def limited_until(self) -> dict[str, int]:
         """The sessions with due work that a usage limit holds, each with when the first such limit ends."""

@@ -137,9 +137,8 @@ class Starter:
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
             duty, queue = self._duty, self._queue
             request = plan.request(claim, duty.config, queue.here, duty.clock, self._environ, zone, find=queue.task)
-            _, watched.pidfd = self._launcher.launch(request)
-        # No process can be created now. A run that has not begun is void; if a shim did begin, it is watched by its
-        # pidfd.
+            watched.line = self._launcher.launch(request)
+        # No process can be created now. A run that has not begun is void; if a keeper did begin, it is adopted.
         watched.ended = tried.error is not None
         return watched
 
@@ -148,7 +147,7 @@ class Starter:
         keepers = Keepers(self._queue, self._duty.config, self._duty.clock, self._environ)
         request = keepers.request(watched.worker.id, watched.take)
         if request is not None:
-            watched.taken_over(self._launcher.launch(request)[1])
+            watched.taken_over(self._launcher.launch(request))
 
     def expire(self) -> Iterator[Happening]:
         """End the tasks that were not started in time."""

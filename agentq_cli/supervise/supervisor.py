@@ -1,6 +1,6 @@
 """`agentq run`: picks, claims, starts and watches tasks; settles what ends; leaves agents running when it exits.
 
-One thread, no polling: it sleeps on its doorbell, the pidfds of its shims and its signals, with timers for the next due
+One thread, no polling: it sleeps on its doorbell, the lines of its runs and its signals, with timers for the next due
 time, its lease and its retries. Its decisions are in `policy`, its storage behind the `door`. Here is the loop; each of
 its parts is an object of this room that knows when it is to be called again (`moments`).
 """
@@ -32,6 +32,7 @@ from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard, few_descriptors
 from agentq_cli.supervise.hooks import Hooks
 from agentq_cli.supervise.lease import Lease
+from agentq_cli.supervise.quiet import SAFETY_NET_MS, Quiet
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import Starter
 from agentq_cli.supervise.stopping import Stopping
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from agentq_cli.engines.subdoors import Bell, Turn
 
 TICK_MS = 1000
-SAFETY_NET_MS = 30_000
-"""How often to look around although nothing called for it."""
-
 LONGEST_MS = 24 * 3_600_000
 MOST_MISSES = 10
 """How many claims may fail in one go before it waits: other supervisors are at it, or a file is faulty."""
@@ -81,6 +79,7 @@ class Supervision:
         self._lease = Lease(duty)
         self._stopping = Stopping(duty)
         self._ending = Ending(duty, self._starter.fitting)
+        self._quiet = Quiet(duty)
 
     @property
     def watched(self) -> Sequence[Watched]:
@@ -169,13 +168,14 @@ class Supervision:
     def _round(self) -> Iterator[Happening]:
         runs, leaving = self._runs, self._stopping.leaving
         self._turns.begin()
+        self._quiet.look()
         self._queue.check()
         yield from self._reload()
         if runs.by_id or self._lease.of_host:
             yield from self._renew()
         runs.read_streams()
         runs.store_output()
-        runs.check_foreign()
+        runs.check_keepers()
         yield from self._turns.settle()
         # What needs nothing of the index comes first: it may be locked, and no limit waits for that.
         self._stopping.cancel_on(runs.by_id)
@@ -184,6 +184,7 @@ class Supervision:
             yield from runs.report_overdue()
         if self._turns.unhindered:
             self._answering.due.clear()
+            self._quiet.looked(strangers=False)
         else:
             yield from self._attend()
         self._starter.fitting.begin()
@@ -214,6 +215,7 @@ class Supervision:
             yield answer
         yield from self._dependents.step(any_left=unsettled)
         self._turns.exhausted = False
+        self._quiet.looked(strangers=calls.strangers)
 
     @property
     def _claiming(self) -> bool:
@@ -348,7 +350,7 @@ class Supervision:
             poll.register(descriptor, select.POLLIN)
         shims = self._runs.poll(poll)
         soonest = monotonic_ms() + self._timeout()
-        end = min(soonest, monotonic_ms() + SAFETY_NET_MS)
+        end = min(soonest, monotonic_ms() + (SAFETY_NET_MS if self._runs.by_id else self._quiet.patience()))
         while True:
             leases = [self._lease.moment()] if self._lease.of_host else []
             ready = poll.poll(max(1, min([end, *self._runs.pulses(), *leases]) - monotonic_ms()))
@@ -369,8 +371,9 @@ class Supervision:
 
     @property
     def _is_idle(self) -> bool:
-        """Whether a round would find nothing, as far as the last renewal tells."""
-        return self._lease.idle and not self._runs.by_id and not self._duty.config.changed()
+        """Whether a round would find nothing."""
+        idle = not self._runs.by_id and not self._duty.config.changed()
+        return idle and (self._lease.idle or self._quiet.holds)
 
     def _pulse(self) -> bool:
         """Between two rounds, which ask the database much: store what the runs have printed; returns whether there is

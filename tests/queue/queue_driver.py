@@ -178,7 +178,8 @@ Given = TypeVar("Given", NewTask, Task)
 def changed(task: Given, **fields: Any) -> Given:
     """A task with some fields of its work, and its own, at other values."""
     work = {name: fields.pop(name) for name in Work.__slots__ if name in fields}
-    return replace(task, work=replace(task.work, **work), **fields)
+    fields["work"] = replace(task.work, **work)
+    return task._replace(**fields) if isinstance(task, NewTask) else replace(task, **fields)
 
 
 def submit(queue: Queue, *tasks: NewTask, max_queued: int = MANY) -> list[Address]:

@@ -84,6 +84,10 @@ class Runs(Tasks):
         (found,) = self.reading.ask("dispatch.ahead", {"after": self.now if after is None else after})
         return Ahead(*found)
 
+    def any_due(self) -> bool:
+        ((due,),) = self.reading.ask("dispatch.any_due", {"now": self.now})
+        return bool(due)
+
     def limited_until(self) -> dict[str, int]:
         return dict(self.reading.ask("dispatch.limited_until", {"now": self.now}))
 

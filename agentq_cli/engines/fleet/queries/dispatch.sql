@@ -79,10 +79,16 @@ SELECT session, seq, of_agent, shares FROM agentq.tasks WHERE status = 'queued' 
 -- name: paused_sessions
 SELECT name FROM agentq.sessions WHERE paused_at IS NOT NULL
 
+-- What comes with time alone: a task becomes due or expires, a hold ends.
 -- name: ahead
 SELECT
-  (SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :after),
+  least(
+    (SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :after),
+    (SELECT min(expires) FROM agentq.tasks WHERE ended_at IS NULL AND expires > :after AND status <> 'running')),
   (SELECT min(until) FROM agentq.holds WHERE until > :after)
+
+-- name: any_due
+SELECT EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND due_at <= :now)
 
 -- The soonest end of a usage limit that holds something due.
 -- name: limited_until

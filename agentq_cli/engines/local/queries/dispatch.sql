@@ -62,10 +62,18 @@ SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE st
 -- name: paused_sessions
 SELECT name FROM sessions INDEXED BY sessions_paused WHERE paused_at IS NOT NULL
 
+-- What comes with time alone: a task becomes due or expires, a hold ends.
 -- name: ahead
 SELECT
-  (SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :after),
+  (SELECT min(at) FROM (
+     SELECT min(due_at) AS at FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :after
+     UNION ALL
+     SELECT min(expires_at) FROM tasks INDEXED BY tasks_expiring
+     WHERE ended_at IS NULL AND expires_at > :after AND status <> 'running')),
   (SELECT min(until) FROM holds WHERE until > :after)
+
+-- name: any_due
+SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now)
 
 -- The soonest end of a usage limit that holds something due.
 -- name: limited_until
