@@ -36,7 +36,7 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("dispatch.changed", {"after": 9}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
     ("dispatch.paused_sessions", {}, "sessions USING INDEX sessions_paused"),
-    ("dispatch.next_due", {"now": NOON}, "tasks USING INDEX tasks_due (due_at>?)"),
+    ("dispatch.ahead", {"after": NOON}, "tasks USING INDEX tasks_due (due_at>?)"),
     ("dispatch.any_due", {"now": NOON}, "tasks USING INDEX tasks_due (due_at<?)"),
     ("dispatch.retrying", {}, "tasks USING INDEX tasks_retrying"),
     ("dispatch.expired", {"now": NOON}, "tasks USING INDEX tasks_expiring (expires_at<?)"),
