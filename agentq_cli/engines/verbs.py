@@ -88,6 +88,10 @@ class Queue(Protocol):
     def check(self) -> None:
         """Raises Unreadable if the index that was opened has been removed or replaced."""
 
+    def mark(self) -> str | None:
+        """A text that is another one after every commit of any process, found without asking for anything; None if this
+        engine has none. Taken before something is read, it tells later whether what was read has changed since."""
+
     def rest(self) -> None:
         """Release what can be reopened, such as connections: there is nothing to do for now."""
 
@@ -299,7 +303,10 @@ class Queue(Protocol):
         """What a supervisor has to do in addition to starting and settling, in one query."""
 
     def next_due(self) -> int | None:
-        """The earliest due time that is still to come, or None."""
+        """The earliest time still to come at which a task becomes due or expires, or None."""
+
+    def any_due(self) -> bool:
+        """Whether a task is due and has not been started, for whatever reason."""
 
     def next_lift(self) -> int | None:
         """When the next hold on an agent ends by itself, or None."""

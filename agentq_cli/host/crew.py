@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import socket
 import struct
 
@@ -107,6 +108,8 @@ class Crew:
         try:
             handing.send(keeper.socket, asked)
         except OSError:  # It is gone, or does not read.
+            # One that stands still would hold the line, with a part of the request, for as long as it does.
+            signal.pidfd_send_signal(keeper.pidfd, signal.SIGKILL)
             self._dismiss(keeper)
             return False
         keeper.busy, keeper.request = True, asked.data if asked.leased else b""

@@ -92,12 +92,6 @@ class Kept:
         """Its exit code, or a signal as a negative number; None if it never ran."""
         return None if self.status is None or self.spawn_failed else os.waitstatus_to_exitcode(self.status)
 
-    def close(self) -> None:
-        """Close its files; call this once nothing of the run is left."""
-        for output in self._outputs.values():
-            output.close()
-        self._outputs.clear()
-
     def bounded_size(self, stream: str) -> int:
         """How many bytes were written to one of its files, which is cut to its bound."""
         if stream not in self._outputs:

@@ -80,7 +80,7 @@ def spawn(program: str, argv: Sequence[str], env: Mapping[str, str], stdio: Sequ
     sys.audit("os.posix_spawn", program, argv, env)
     if not argv or not argv[0]:
         raise ValueError("its first word is empty")
-    if any("=" in name[1:] or not name for name in env):
+    if not all(env) or "=" in "".join(env):
         raise ValueError("illegal environment variable name")
     variables = [f"{name}={value}" for name, value in env.items()]
     pid, actions = ctypes.c_int(), ctypes.create_string_buffer(ENOUGH)
@@ -98,8 +98,8 @@ def spawn(program: str, argv: Sequence[str], env: Mapping[str, str], stdio: Sequ
 
 def _words(texts: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
     """An array as that of execve(2)."""
-    words = [os.fsencode(text) for text in texts]
-    if any(b"\0" in word for word in words):
+    words = os.fsencode("\0".join(texts)).split(b"\0") if texts else []
+    if len(words) != len(texts):
         raise ValueError("embedded null byte")
     return (ctypes.c_char_p * (len(words) + 1))(*words, None)
 
@@ -118,6 +118,12 @@ def _spawn_attributes() -> ctypes.Array[ctypes.c_char]:
 def punch_hole(descriptor: int, begin: int, end: int) -> None:
     """Free the blocks from `begin` to `end`; the file keeps its size (fallocate(2)). Raises OSError."""
     if _fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, end - begin) != 0:
+        _fail()
+
+
+def reserve(descriptor: int, begin: int, end: int) -> None:
+    """Reserve the blocks from `begin` to `end`; the file keeps its size (fallocate(2)). Raises OSError."""
+    if _fallocate(descriptor, FALLOC_FL_KEEP_SIZE, begin, end - begin) != 0:
         _fail()
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.trees import Landing, Left, Made
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
+UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 LONGEST_ERROR = 500
 OUTPUTS = ("stdout", "stderr", "check", "check.branch", "setup", "stages")
 """The files to which the programs of a run print."""
@@ -89,7 +90,8 @@ class RunDirectory:
 
         `take` is 1, or one more than the `takes` of a run whose shim is dead and which this one takes over.
 
-        The record stays locked until `release`, if the file system supports such locks. `slot` gets its place.
+        The record stays locked until this process closes it, if the file system supports such locks. `slot` gets its
+        place.
         """
         identity = start.identity
         document = {
@@ -103,11 +105,9 @@ class RunDirectory:
         }
         return self._link(_start_of(take), document, locked=True, slot=slot)
 
-    def release(self) -> None:
-        """Nothing of the run is kept any more: give up the lock on the `start` record."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+    def holds_lock(self) -> bool:
+        """Whether this process holds the lock on the `start` record, which it wrote."""
+        return self._lock is not None and files.lock(self._lock)
 
     def keeper_holds_lock(self) -> bool:
         """Whether the writer of the `start` record is still alive, in any PID namespace."""
@@ -356,15 +356,16 @@ class ExitSlot:
         """Write the record, durably, to its place. Raises OSError, also if the agent has taken that away."""
         data = files.encode(_shortened(record).document())
         try:
-            # Overwrite the reserved blocks: truncating first would return them to a full disk. A reader that comes
-            # before the last step finds no record, or the whole of it: the zeros behind it are not in its line.
+            # Into the block that is reserved: no reader takes a part of it, or zeros behind it, for the record.
             os.pwrite(self._descriptor, data, 0)
-            os.ftruncate(self._descriptor, len(data))
+            written = os.fstat(self._descriptor)
+            if written.st_size > len(data):
+                os.ftruncate(self._descriptor, len(data))
             os.fsync(self._descriptor)
             if not self._placed:
                 self.place()
                 files.sync_directory(self._directory.path)
-            elif not os.path.samestat(os.fstat(self._descriptor), os.lstat(self._directory.file("exit"))):
+            elif not os.path.samestat(written, os.lstat(self._directory.file("exit"))):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._directory.file("exit"))
         finally:
             os.close(self._descriptor)
@@ -386,8 +387,16 @@ def _shortened(record: Exit) -> Exit:
 
 
 def _allocate(descriptor: int, offset: int) -> None:
+    from agentq_cli.host import kernel  # which commands need not load
+
     try:
-        os.posix_fallocate(descriptor, offset, EXIT_SPACE)
+        # Without changing its size: to shorten a file later would wait for the disk.
+        kernel.reserve(descriptor, offset, offset + EXIT_SPACE)
     except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+        if error.errno not in UNSUPPORTED:
             raise
+        try:
+            os.posix_fallocate(descriptor, offset, EXIT_SPACE)  # The C library writes zeros.
+        except OSError as failed:
+            if failed.errno not in UNSUPPORTED:
+                raise

@@ -55,7 +55,8 @@ def _serve(launcher: socket.socket) -> None:
         again = shim.keep(asked.data, number)
         _reset(launcher.fileno(), asked.line)
         kernel.name_process(keeper.IDLE)
-        if not again or _has_children():
+        # After its last run it is not ready either: a request that comes then would find nobody.
+        if not again or number == MOST_RUNS or _has_children():
             return
         try:
             # Before the line is closed: whoever sees that may have another run already.

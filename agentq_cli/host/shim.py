@@ -103,11 +103,7 @@ class Shim:
             self._facts = self._facts._replace(error=why, spawn_error=not self._programs)
         except Exception as error:  # Whatever a bug keeps from being done, the end is recorded.
             self._facts = self._facts._replace(error=f"bug in agentq: {error!r}")
-        recorded = self._finish()
-        for program in self._programs:
-            program.close()
-        self._directory.release()
-        return recorded and taking.is_locked(self._directory)
+        return self._finish() and self._directory.holds_lock()
 
     def _carry_out(self) -> None:
         came: dict[Stage, Came] = {}

@@ -91,9 +91,3 @@ def has_taken(directory: RunDirectory, start: Start) -> bool:
     """Whether the shim with this record has the run."""
     found = directory.start()
     return isinstance(found, Start) and (found.identity, found.serves) == (start.identity, start.serves)
-
-
-def is_locked(directory: RunDirectory) -> bool:
-    """Whether the run's record is locked for as long as it is kept."""
-    found = directory.start()
-    return isinstance(found, Start) and found.locked

@@ -32,6 +32,7 @@ from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard, few_descriptors
 from agentq_cli.supervise.hooks import Hooks
 from agentq_cli.supervise.lease import Lease
+from agentq_cli.supervise.quiet import SAFETY_NET_MS, Quiet
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import Starter
 from agentq_cli.supervise.stopping import Stopping
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from agentq_cli.engines.subdoors import Bell, Turn
 
 TICK_MS = 1000
-SAFETY_NET_MS = 30_000
-"""How often to look around although nothing called for it."""
-
 LONGEST_MS = 24 * 3_600_000
 MOST_MISSES = 10
 """How many claims may fail in one go before it waits: other supervisors are at it, or a file is faulty."""
@@ -81,6 +79,7 @@ class Supervision:
         self._lease = Lease(duty)
         self._stopping = Stopping(duty)
         self._ending = Ending(duty, self._starter.fitting)
+        self._quiet = Quiet(duty)
 
     @property
     def watched(self) -> Sequence[Watched]:
@@ -168,6 +167,7 @@ class Supervision:
 
     def _round(self) -> Iterator[Happening]:
         runs, leaving = self._runs, self._stopping.leaving
+        self._quiet.look()
         self._queue.check()
         yield from self._reload()
         if runs.by_id or self._lease.of_host:
@@ -197,6 +197,7 @@ class Supervision:
                 self._starter.arrive()
         yield from self._answering.step({run.session for run in runs.by_id})
         yield from self._dependents.step()
+        self._quiet.looked(strangers=calls.strangers)
         self._starter.fitting.begin()
         yield from self._fill() if self._claiming else self._ask_gates(None)
         self._starter.fitting.tell()
@@ -333,7 +334,7 @@ class Supervision:
             poll.register(descriptor, select.POLLIN)
         shims = self._runs.poll(poll)
         soonest = monotonic_ms() + self._timeout()
-        end = min(soonest, monotonic_ms() + SAFETY_NET_MS)
+        end = min(soonest, monotonic_ms() + (SAFETY_NET_MS if self._runs.by_id else self._quiet.patience()))
         while True:
             leases = [self._lease.moment()] if self._lease.of_host else []
             ready = poll.poll(max(1, min([end, *self._runs.pulses(), *leases]) - monotonic_ms()))
@@ -354,8 +355,9 @@ class Supervision:
 
     @property
     def _is_idle(self) -> bool:
-        """Whether a round would find nothing, as far as the last renewal tells."""
-        return self._lease.idle and not self._runs.by_id and not self._duty.config.changed()
+        """Whether a round would find nothing."""
+        idle = not self._runs.by_id and not self._duty.config.changed()
+        return idle and (self._lease.idle or self._quiet.holds)
 
     def _pulse(self) -> bool:
         """Between two rounds, which ask the database much: store what the runs have printed; returns whether there is

@@ -96,6 +96,11 @@ class Opened(Given):
                 f"'{self.state.index}': it was removed or replaced while agentq was running; its runs are now unwatched"
             )
 
+    def mark(self) -> str | None:
+        from agentq_cli.engines.local import seen
+
+        return seen.file(self.state.index)
+
     def rest(self) -> None:
         if self.state.kept is not None:
             self.state.kept.close()

@@ -75,15 +75,16 @@ def inbound(sessions: str, name: str) -> str:
     if not stat.S_ISDIR(around.st_mode):
         return "no directory"
     # The directory is part of the stamp: a journal that is created in it, and stays, changes the directory's time.
-    return f"{around.st_ino}:{_time(around)}:{_file(f'{directory}/inbound.db')}"
+    return f"{around.st_ino}:{_time(around)}:{file(f'{directory}/inbound.db')}"
 
 
 def outbound(sessions: str, name: str) -> str | None:
-    """A stamp that changes when a session's outbound.db does; None if there is no such file."""
-    return _file(f"{sessions}/{name}/outbound.db")
+    """The stamp of a session's outbound.db."""
+    return file(f"{sessions}/{name}/outbound.db")
 
 
-def _file(path: str) -> str | None:
+def file(path: str) -> str | None:
+    """A stamp that changes when a file does; None if there is no such file."""
     try:
         status = os.lstat(path)
     except OSError:

@@ -82,6 +82,10 @@ class Runs(Tasks):
         ((due,),) = self.reading.ask("dispatch.next_due", {"now": self.now})
         return None if due is None else int(due)
 
+    def any_due(self) -> bool:
+        ((due,),) = self.reading.ask("dispatch.any_due", {"now": self.now})
+        return bool(due)
+
     def next_lift(self) -> int | None:
         ((until,),) = self.reading.ask("dispatch.next_lift", {"now": self.now})
         return None if until is None else int(until)

@@ -79,7 +79,12 @@ SELECT session, seq, of_agent, shares FROM agentq.tasks WHERE status = 'queued' 
 SELECT name FROM agentq.sessions WHERE paused_at IS NOT NULL
 
 -- name: next_due
-SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :now
+SELECT least(
+  (SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :now),
+  (SELECT min(expires) FROM agentq.tasks WHERE ended_at IS NULL AND expires > :now AND status <> 'running'))
+
+-- name: any_due
+SELECT EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND due_at <= :now)
 
 -- name: next_lift
 SELECT min(until) FROM agentq.holds WHERE until > :now

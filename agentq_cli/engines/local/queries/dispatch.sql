@@ -62,7 +62,14 @@ SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE st
 SELECT name FROM sessions INDEXED BY sessions_paused WHERE paused_at IS NOT NULL
 
 -- name: next_due
-SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :now
+SELECT min(at) FROM (
+  SELECT min(due_at) AS at FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :now
+  UNION ALL
+  SELECT min(expires_at) FROM tasks INDEXED BY tasks_expiring
+  WHERE ended_at IS NULL AND expires_at > :now AND status <> 'running')
+
+-- name: any_due
+SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now)
 
 -- name: next_lift
 SELECT min(until) FROM holds WHERE until > :now
