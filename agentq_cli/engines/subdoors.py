@@ -298,7 +298,7 @@ class Turn(Protocol):
     def awaited(self) -> Collection[RunId]:
         """Those of the runs that it has ended whose tasks other tasks waited for."""
 
-    def step(self) -> contextlib.AbstractContextManager[None]:
+    def step(self) -> AbstractContextManager[None]:
         """What is done within is undone if it raises; the other steps stay, unless all is `lost`."""
 
     @property
