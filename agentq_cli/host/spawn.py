@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
-from collections.abc import Callable, Mapping, Sequence
 
 from agentq_cli.base.context import suppress
+from agentq_cli.base.lean import signal
 from agentq_cli.host import kernel
 from agentq_cli.host.bound import create_regular
 from agentq_cli.host.launch import LaunchRequest
@@ -17,10 +16,10 @@ from agentq_cli.host.run_directory import RunDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 
 FAILED = 127
-SET_MASK = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
 LONGEST_REASON = 4096
 OWN_UMASK = 0o077
 OWN_DIRECTORY = "/"
@@ -142,9 +141,8 @@ def _become(
         os.setsid()
         for number, descriptor in enumerate(stdio):
             os.dup2(descriptor, number)
-        # The launcher has already reset the signal handlers. This unwrapped call is used since the wrapper turns the
-        # old mask into enums.
-        SET_MASK(signal.SIG_SETMASK, ())
+        # The launcher has already reset the signal handlers.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _first(program, env, lambda path: os.execve(path, list(argv), env))
     except SpawnError as error:
         os.write(report, str(error).encode(errors="replace")[:LONGEST_REASON])
