@@ -97,14 +97,14 @@ def spawn(program: str, argv: Sequence[str], env: Mapping[str, str], stdio: Sequ
     if len(words) != len(texts):
         raise ValueError("embedded null byte")
     given = _Words(words)
-    pid, actions = ctypes.c_int(), ctypes.create_string_buffer(ENOUGH)
-    _actions_init(actions)
+    pid = ctypes.c_int()
+    _actions_init(_actions)
     for number, descriptor in enumerate(stdio):
-        _actions_adddup2(actions, descriptor, number)
+        _actions_adddup2(_actions, descriptor, number)
     failed = _posix_spawn(
-        ctypes.byref(pid), words[0], actions, _attributes, given.array(1, 1 + len(argv)), given.array(1 + len(argv))
+        ctypes.byref(pid), words[0], _actions, _attributes, given.array(1, 1 + len(argv)), given.array(1 + len(argv))
     )
-    _actions_destroy(actions)
+    _actions_destroy(_actions)
     if failed:
         raise OSError(failed, os.strerror(failed), program)
     return pid.value
@@ -142,6 +142,7 @@ def _spawn_attributes() -> ctypes.Array[ctypes.c_char]:
 
 
 _attributes = _spawn_attributes()
+_actions = ctypes.create_string_buffer(ENOUGH)
 
 
 def punch_hole(descriptor: int, begin: int, end: int) -> None:
