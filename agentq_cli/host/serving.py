@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import socket
 
 from agentq_cli.host import handing, keeper, kernel, shim
@@ -17,9 +16,12 @@ from agentq_cli.host.launch import HELD_SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from signal import SIG_SETMASK, pthread_sigmask
     from typing import NoReturn
 
     from agentq_cli.host.handing import Asked
+else:
+    from _signal import SIG_SETMASK, pthread_sigmask  # without their enums
 
 IDLE_MS = 10_000
 """How long a keeper waits for its next run."""
@@ -29,9 +31,6 @@ MOST_RUNS = 200
 
 READY = b"r"
 """What a keeper writes to its launcher when it can be given a run."""
-
-SET_MASK = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
-"""Without the wrapper, which turns the old mask into enums."""
 
 
 def main(launcher: socket.socket) -> NoReturn:
@@ -79,7 +78,7 @@ def _next(launcher: socket.socket) -> Asked | None:
 def _reset(*keep: int) -> None:
     """Be as before the run. What the run locked is let go with its descriptors."""
     handing.close_all_but(0, 1, 2, *keep)
-    SET_MASK(signal.SIG_SETMASK, HELD_SIGNALS)
+    pthread_sigmask(SIG_SETMASK, HELD_SIGNALS)
     os.umask(0o077)
     os.chdir("/")
 
