@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 
+from agentq_cli.base.lean import signal, socket
 from agentq_cli.host import handing, keeper, kernel, shim
 from agentq_cli.host.launch import HELD_SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from signal import SIG_SETMASK, pthread_sigmask
     from typing import NoReturn
 
     from agentq_cli.host.handing import Asked
-else:
-    from _signal import SIG_SETMASK, pthread_sigmask  # without their enums
 
 IDLE_MS = 10_000
 """How long a keeper waits for its next run."""
@@ -78,7 +75,7 @@ def _next(launcher: socket.socket) -> Asked | None:
 def _reset(*keep: int) -> None:
     """Be as before the run. What the run locked is let go with its descriptors."""
     handing.close_all_but(0, 1, 2, *keep)
-    pthread_sigmask(SIG_SETMASK, HELD_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_SETMASK, HELD_SIGNALS)
     os.umask(0o077)
     os.chdir("/")
 
