@@ -199,6 +199,10 @@ class World:
         self._started.append(started)
         return started
 
+    def disown(self, lost: list[Started]) -> None:
+        """Forget commands whose server is gone."""
+        self._started = [each for each in self._started if each not in lost]
+
     def agentq(self, *argv: str, crash: dict[str, Any] | None = None, seconds: float = DEADLINE) -> Done:
         """Run agentq to its end."""
         return self.start(*argv, crash=crash).wait(seconds)
