@@ -101,6 +101,9 @@ class Transaction(Writing, Protocol):
     unsettled: list[int]
     """Tasks that have ended or been reopened, and whose dependents are still to be settled."""
 
+    dependents: int
+    """How many tasks have been found that waited for one that has ended or been reopened."""
+
     def task(self, seq: int) -> Task:
         """The task as it is now, locked. Raises NotFound."""
 

@@ -215,8 +215,9 @@ class WatchedRuns:
         found = {run: self.by_id[run].outcome for run in runs}
         return {run: outcome for run, outcome in found.items() if outcome is not None}
 
-    def finished(self, run: RunId, task: Task | None) -> Iterator[Happening]:
-        """Report a run that is finished, and watch it no longer. None: another process has finished it before."""
+    def finished(self, run: RunId, task: Task | None, *, awaited: bool) -> Iterator[Happening]:
+        """Report a run that is finished, and watch it no longer. None: another process has finished it before.
+        `awaited`: other tasks waited for its end."""
         duty, watched = self._duty, self.by_id[run]
         self._forget(run)
         if task is None:
@@ -227,7 +228,8 @@ class WatchedRuns:
         yield duty.tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
         if (unposted := duty.queue.why_unposted(run)) is not None:
             yield duty.tell("unposted", run, reason=f"its result could not be written to outbound.db: {unposted}")
-        yield from duty.tell_stopped(task)
+        if awaited:
+            yield from duty.tell_stopped(task)
 
     def unfinished(self, run: RunId, tried: Tried) -> Iterator[Happening]:
         """Leave for later a run that could not be finished, or give it up."""

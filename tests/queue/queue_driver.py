@@ -228,6 +228,48 @@ def claim(
     )
 
 
+class Undone(Exception):
+    """Makes a turn come to nothing."""
+
+
+def turn(
+    queue: Queue,
+    session: str,
+    ends: Mapping[RunId, RunStatus],
+    *,
+    undone: bool = False,
+    ageing_ms: int | None = None,
+    parallel: Callable[[str], int | None] | None = None,
+) -> tuple[list[RunId], order.Head | None]:
+    """End runs of a session and claim what comes next there, in one commit: the claims, and the head that is left, of
+    another session or None. `undone`: nothing of that is kept."""
+    heads, width, claims = KEPT.setdefault(queue, queue.heads()), parallel or widths(), list[RunId]()
+    outcomes = {run: outcome(queue, status) for run, status in ends.items()}
+    try:
+        with queue.turn(session, outcomes, actor=Actor.SUPERVISOR, background=True) as made:
+            for run in ends:
+                with made.step():
+                    assert made.finish(run) is not None
+            while True:
+                how: dict[str, Any] = {"jobs": MANY, "parallel": width}
+                head = heads.pick(now=made.now, ageing_ms=ageing_ms, turn=made, **how)
+                if head is None or head.session != session:
+                    break
+                heads.doubt(session)
+                with made.step():
+                    candidate = made.candidate(head)
+                    assert candidate is not None
+                    plan = the_plan(candidate.task, candidate.past)
+                    claimed = made.claim(candidate, plan, supervisor=SUPERVISOR, host="here", **how)
+                assert claimed is not None, "what was picked in a turn can be claimed in it"
+                claims.append(claimed.run)
+            if undone:
+                raise Undone
+    except Undone:
+        heads.forget()
+    return claims, head
+
+
 def claim_next(
     queue: Queue, *, ageing_ms: int | None = None, parallel: Callable[[str], int | None] | None = None, **options: Any
 ) -> Claim | None:

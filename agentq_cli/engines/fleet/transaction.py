@@ -153,6 +153,7 @@ class SessionWrite(Writing):
         super().__init__(database, {**own, "session": session}, now, actor, commit)
         self.session = session
         self.unsettled: list[int] = []
+        self.dependents = 0
 
     def task(self, seq: int) -> Task:
         found = self.ask("read.task", {"seq": seq})

@@ -121,7 +121,7 @@ class Heads:
 
         reading = self._reading if turn is None else turn.reading
         with reading.snapshot():
-            found = around(reading, now)
+            found = around(reading, now) if turn is None else turn.around()
             if admission.caps(found.workers, jobs, found.everywhere, fleet_jobs).holding:
                 return None
             self._follow(reading, now)
