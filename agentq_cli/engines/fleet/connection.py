@@ -13,6 +13,7 @@ from agentq_cli.base.database_url import UNREADABLE, doubtful
 from agentq_cli.base.errors import AgentqError, Busy, Usage
 from agentq_cli.engines.fleet import driver, errors, queries
 from agentq_cli.engines.fleet.queries import in_schema, statement
+from agentq_cli.engines.fleet.statements import Statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +39,21 @@ WRITER = 0x61676571
 NOW = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)"
 """The database's clock in milliseconds."""
 
-BY_INDEX = "; ".join(f"SET LOCAL {name} = off" for name in ("enable_seqscan", "enable_bitmapscan", "jit"))
-"""What is asked at one moment walks along indexes. A table that was filled a moment ago has no statistics yet, and the
-planner would read and sort all of it for each row that is wanted."""
+PLANS = {"enable_seqscan": "off", "enable_bitmapscan": "off", "jit": "off", "plan_cache_mode": "force_generic_plan"}
+BY_INDEX = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in PLANS.items())
+"""What is asked at one moment, or prepared, walks along indexes. A table that was filled a moment ago has no statistics
+yet, and the planner would read and sort all of it for each row that is wanted."""
+
+ALONE = (
+    f"{BY_INDEX}, set_config('lock_timeout', %(lock_ms)s, true),"
+    f" set_config('statement_timeout', '{STATEMENT_MS}', true),"
+    f" set_config('idle_in_transaction_session_timeout', '{IDLE_MS}', true)"
+)
+LOCK = f"SELECT pg_advisory_xact_lock({WRITER}, %(lock)s)"
+"""A statement of its own: the next one then sees what the lock's last holder has committed."""
+
+BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 
 DEFAULTS = {
     "connect_timeout": "5",
@@ -76,7 +89,9 @@ class Connection:
         self._connection: Any = None
         self._cursor: Any = None
         self._writing = False
-        self._first = b""
+        self._begins = False
+        self._statements: Statements | None = None
+        self._keeps = True
         self._offset_ms = 0
         self.rehearsing = False
         """Whether what is committed now is undone in the end."""
@@ -102,7 +117,29 @@ class Connection:
 
     def ask(self, name: str, values: Mapping[str, object] = NOTHING) -> list[Row]:
         """The rows of a named statement."""
-        return self.send(self.written(name, values))
+        return self.ask_text(statement(name, self.schema), values)
+
+    def ask_text(self, text: str, values: Mapping[str, object]) -> list[Row]:
+        """The rows of a statement that may be said again and again."""
+        self._send(lambda: self.said(text, values))
+        return self._rows()
+
+    def said(self, text: str, values: Mapping[str, object] = NOTHING) -> bytes:
+        """A statement with its values, prepared if it was said often: for the next message, or a later one of the same
+        transaction."""
+        self._connected()
+        kept = self._statements
+        if kept is None:
+            return self.filled(text, values)
+        if kept.due(text):
+            self._execute(kept.prepare(text))
+            kept.done(text)
+        return self.filled(kept.prepared(text) or text, values)
+
+    def keep_statements(self) -> None:
+        """From now on prepare what is said often: this process has its session of the server to itself."""
+        if self._keeps and self._statements is None:
+            self._statements = Statements()
 
     def change(self, message: bytes) -> int:
         """Send statements as one message; how many rows the last one changed."""
@@ -126,24 +163,32 @@ class Connection:
     def send(self, message: bytes | str) -> list[Row]:
         """Send statements as one message; the rows of the last one."""
         self._send(message)
+        return self._rows()
+
+    def _rows(self) -> list[Row]:
         found: list[Row] = self._cursor.fetchall() if self._cursor.description else []
         return found
 
-    def _send(self, message: bytes | str) -> None:
-        first, self._first = self._first, b""
+    def _send(self, message: bytes | str | Callable[[], bytes]) -> None:
+        """Send a message. What makes one is asked again if it has to be sent on another connection."""
         fresh = self._connected()
-        if first:
-            message = first + (message.encode() if isinstance(message, str) else message)
+        begins, self._begins = self._begins, False
         try:
-            self._execute(message)
+            self._execute(self._made(message, begins=begins))
         except errors.Gone:
             # A connection that nobody used for a while may be; in a transaction nothing can be sent again.
             if fresh or self._writing:
                 raise
             self._connected()
-            self._execute(message)
+            self._execute(self._made(message, begins=begins))
         finally:
-            self._writing = self._writing or bool(first)
+            self._writing = self._writing or begins
+
+    def _made(self, message: bytes | str | Callable[[], bytes], *, begins: bool) -> bytes:
+        made = message() if callable(message) else message.encode() if isinstance(message, str) else message
+        if begins:
+            return SNAPSHOT + self.said(BY_INDEX) + b";" + made
+        return made if self._writing or not made.startswith(b"EXECUTE") else self.said(BY_INDEX) + b";" + made
 
     def _execute(self, message: bytes | str) -> None:
         try:
@@ -156,6 +201,9 @@ class Connection:
             if self._connection.closed:
                 self.close()
                 told = errors.Gone(told.message)
+            elif self._statements is not None and isinstance(told, errors.Forgotten):
+                self._keeps = False
+                self.close()
             raise told from error
         except BaseException:
             self.close()  # its answer would be taken for that of the next message
@@ -182,41 +230,40 @@ class Connection:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is asked within sees one state."""
-        if self._writing or self._first:
+        if self._writing or self._begins:
             yield
             return
-        self._first = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {BY_INDEX};".encode()
+        self._begins = True
         try:
             yield
         finally:
-            self._first = b""
+            self._begins = False
             if self.in_transaction:
                 self._end("COMMIT")
 
-    def begin(self, lock_ms: int, what: str = "NULL") -> tuple[int, Any]:
-        """Begin a writing transaction, alone: the database's time, and the value of the expression `what`.
+    def begin(self, lock_ms: int, what: str = "", values: Mapping[str, object] = NOTHING) -> tuple[int, Row]:
+        """Begin a writing transaction, alone: the database's time, and the values of the columns `what`.
 
         `commit` or `roll_back` follows. Raises Busy if it was not this process's turn in time.
         """
-        sent = monotonic_ms()
+        sent, asked = monotonic_ms(), f"SELECT {NOW}, {what}" if what else f"SELECT {NOW}"
         if self.rehearsing:
-            ((now, value),) = self.send(f"SAVEPOINT verb; SELECT {NOW}, {what}")
-            return now, value
-        # The lock is a statement of its own: the next one then sees what its last holder has committed.
-        begin = (
-            f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {lock_ms};"
-            f" SET LOCAL statement_timeout = {STATEMENT_MS};"
-            f" SET LOCAL idle_in_transaction_session_timeout = {IDLE_MS};"
-            f" SELECT pg_advisory_xact_lock({WRITER}, {self._lock}); SELECT {NOW}, {what}"
-        )
+            ((now, *found),) = self.send(b"SAVEPOINT verb; " + self.filled(asked, values))
+            return now, tuple(found)
+
+        def message() -> bytes:
+            alone, lock = {"lock_ms": str(lock_ms)}, {"lock": self._lock}
+            return b"; ".join((BEGIN, self.said(ALONE, alone), self.said(LOCK, lock), self.said(asked, values)))
+
         try:
-            ((now, value),) = self.send(begin)
+            self._send(message)
+            ((now, *found),) = self._rows()
         except AgentqError:
             self._writing = True
             self._end("ROLLBACK")
             raise
         self._writing = True
-        return self.told(now, sent), value
+        return self.told(now, sent), tuple(found)
 
     @property
     def _lock(self) -> int:
@@ -288,7 +335,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it; the next use opens another one."""
-        connection, self._connection, self._cursor = self._connection, None, None
+        connection, self._connection, self._cursor, self._statements = self._connection, None, None, None
         if connection is not None:
             connection.close()
 

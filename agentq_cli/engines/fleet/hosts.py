@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.listen import Bell
     from agentq_cli.engines.fleet.transaction import Writing
     from agentq_cli.engines.nouns import Candidate, Claim, Plan
+    from agentq_cli.engines.transaction import Row
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.workers import Sign, Supervisor
 
@@ -56,9 +57,11 @@ class Hosts(Presence):
     settings: FleetSettings
     own: dict[str, Any]
     connects: int
-    first: First | None
+    first: Sequence[First]
 
     if TYPE_CHECKING:
+
+        def stay(self) -> None: ...
 
         def in_queue(self, *, actor: Actor = Actor.USER) -> AbstractContextManager[Writing]: ...
 
@@ -75,6 +78,7 @@ class Hosts(Presence):
         self.settings, self._agents = settings, tuple(agents)
 
     def join(self, supervisor: Supervisor) -> Renewal:
+        self.stay()
         while True:
             row = self._identified()
             asked = self._asked(None if row is None else row.id, self.boottime())
@@ -257,14 +261,14 @@ class Hosts(Presence):
             ((counts,),) = self.reading.ask("hosts.counts_timelines")
             self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
         try:
-            with self._beginning(First(self._timeline, {}, self._await_timeline)):
+            with self._beginning(First(self._timeline, {}, self._await_timeline), *self._of_claim(candidate)):
                 return super().claim(candidate, plan, **options)
         except errors.Superseded:
             return None
 
-    def _await_timeline(self, write: Writing, found: tuple[str, str | None, int]) -> None:
+    def _await_timeline(self, write: Writing, found: list[Row]) -> None:
         """Wait for what may still run of claims that this database does not know. Raises Busy."""
-        current, known, longest = found
+        (((current, known, longest),),) = found
         now, lease_ms = self.boottime(), max(longest, self.settings.lease_ms)
         self._wait = timelines.look(self._wait, known=known, current=current, lease_ms=lease_ms, now=now)
         if self._wait.until is not None:
@@ -287,21 +291,29 @@ class Hosts(Presence):
         with suppress(errors.Superseded), self.own_run(run):
             super().seen_conversation(run, agent, conversation)
 
+    def _of_claim(self, candidate: Candidate) -> Iterator[First]:
+        """What a claim asks."""
+        yield First("read.task", {"seq": candidate.head.seq})
+        for name in ("worker_count", "running", "paused_sessions"):
+            yield First(f"dispatch.{name}", {})
+        for name in ("holds", "session_retrying"):
+            yield First(f"read.{name}", {})
+
     @contextmanager
-    def own_run(self, run: RunId) -> Iterator[None]:
+    def own_run(self, run: RunId, *also: First) -> Iterator[None]:
         """Transactions within raise Superseded if the run is another host's. It may be one of the same name: a database
         that was set back, or replaced by a standby, can have lost the claim of this host's."""
-        with self._beginning(First("hosts.of_another", run._asdict(), self._refuse)):
+        with self._beginning(First("hosts.of_another", run._asdict(), self._refuse), *also):
             yield
 
-    def _refuse(self, write: Writing, name: str | None) -> None:
-        if name is not None:
+    def _refuse(self, write: Writing, found: list[Row]) -> None:
+        for (name,) in found:
             raise errors.Superseded(self.database.url, f"it is a run of host '{name}'")
 
     @contextmanager
-    def _beginning(self, first: First) -> Iterator[None]:
+    def _beginning(self, *first: First) -> Iterator[None]:
         self.first = first
         try:
             yield
         finally:
-            self.first = None
+            self.first = ()

@@ -37,7 +37,10 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         from agentq_cli.engines.fleet import ending, errors
 
         try:
-            with self.own_run(run), self.in_session(run.session, actor=actor, background=background) as write:
+            with (
+                self.own_run(run, *ending.asks(run)),
+                self.in_session(run.session, actor=actor, background=background) as write,
+            ):
                 return ending.ended(write, run, outcome)
         except errors.Superseded as error:
             with self.in_session(run.session, actor=actor, background=background) as write:

@@ -9,7 +9,7 @@ WHERE session = :session
   AND seq IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:seqs AS json)) AS given (value))
 
 -- name: tasks_of_addresses
-SELECT session, seq, {task_columns} FROM agentq.tasks
+SELECT session, seq AS n, {task_columns} FROM agentq.tasks
 WHERE (session, seq) IN (SELECT value ->> 0, CAST(value ->> 1 AS bigint)
                          FROM json_array_elements(CAST(:addresses AS json)) AS given (value))
 
