@@ -176,7 +176,7 @@ def _check(
         given = variables.given(task.work, task.session, stored, at.config, at.environ, profile)
         zone = launch.tz or plan.zone(at.config, at.environ, task.session)
         own = variables.of_run(task, run or RunId(*task.address, max(task.runs, 1)), queue.here, zone, asked)
-        environ = {name: each.value for name, each in given.items()} | own | shell.variables(record)
+        environ = variables.merged(given) | own | shell.variables(record)
         notices.note(f"{task.address}: runs its check: {launch.check}")
         seconds = (launch.check_timeout_ms or CHECK_TIMEOUT_MS) / 1000
         out = sys.stderr.fileno() if sys.stderr is not None else 2

@@ -8,9 +8,9 @@ calls of stat find out, nothing is imported and no process started.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 
+from agentq_cli.base import json_text
 from agentq_cli.base.clock import awake_ms
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.checkpoints import MOST_PATHS, SAID_BYTES, UNENDED, Checkpoint
@@ -197,7 +197,7 @@ def _kept(paths: Iterable[str]) -> tuple[str, ...]:
     kept: list[str] = []
     room = PATHS_BYTES
     for path in paths:
-        room -= len(json.dumps(path))
+        room -= len(json_text.dumps(path))
         if room < 0 or len(kept) == MOST_PATHS:
             break
         kept.append(path)

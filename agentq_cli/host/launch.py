@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import select
 import signal
@@ -13,6 +12,7 @@ import struct
 import sys
 from collections.abc import Mapping, Sequence
 
+from agentq_cli.base import json_text
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
 
@@ -101,12 +101,12 @@ class LaunchRequest(NamedTuple):
     def encode(self) -> bytes:
         """The form sent to the launcher; names that are not UTF-8 survive as lone surrogates."""
         tree = None if self.tree is None else self.tree._asdict()
-        return json.dumps(self._asdict() | {"argv": list(self.argv), "env": dict(self.env), "tree": tree}).encode()
+        return json_text.dumps(self._asdict() | {"tree": tree}).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> LaunchRequest:
         """The reverse of `encode`."""
-        request = cls(**json.loads(data))
+        request = cls(**json_text.loads(data.decode()))
         if request.tree is None:
             return request
         from agentq_cli.model.trees import Asked

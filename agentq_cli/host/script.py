@@ -3,11 +3,11 @@ what data."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Mapping
 
+from agentq_cli.base import json_text
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.host import tree
@@ -67,14 +67,14 @@ def judge(printed: bytes, script: str) -> Verdict:
     if not lines:
         return Verdict(ERROR, error=f"script '{script}': it printed no verdict")
     try:
-        found = json.loads(lines[-1])
+        found = json_text.loads(lines[-1].decode("utf-8-sig", "surrogatepass"))
     except (ValueError, RecursionError):
         return Verdict(ERROR, error=f"script '{script}': its last line is not JSON")
     if not isinstance(found, dict) or not isinstance(found.get("wakeAgent"), bool):
         return Verdict(ERROR, error=f"script '{script}': its last line has no boolean wakeAgent")
     data = found.get("data")
     try:
-        return Verdict(WAKE if found["wakeAgent"] else SKIP, None if data is None else json.dumps(data))
+        return Verdict(WAKE if found["wakeAgent"] else SKIP, None if data is None else json_text.dumps(data))
     except RecursionError:  # what could just be parsed may be too deep to serialize
         return Verdict(ERROR, error=f"script '{script}': its data is nested too deeply")
 

@@ -6,9 +6,9 @@ is told. Only for use in a keeper, and loaded by none whose run has no tree.
 
 from __future__ import annotations
 
-import json
 import sys
 
+from agentq_cli.base import json_text
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import dataclass, field
 from agentq_cli.base.defaults import SETUP_TIMEOUT_MS
@@ -92,7 +92,7 @@ class TreeStages:
         asked = self._asked._asdict()
         told = {"stage": stage, "run_dir": self._directory.path, "now_ms": self._clock.now_ms(), **asked}
         told["about"] = about
-        argv = (sys.executable, "-I", "-S", "-c", PROGRAM, json.dumps(told))
+        argv = (sys.executable, "-I", "-S", "-c", PROGRAM, json_text.dumps(told))
         program = Kept(
             self._silent(argv)._replace(cwd="/"),
             self._directory,

@@ -227,6 +227,7 @@ class Fitting:
         if candidate is not None and candidate.environment is not None:
             task, profile = candidate.task, profiles.profile(config, agent)
             own = variables.given(task.work, task.session, candidate.environment, config, environ, profile)
-            if "PATH" in own and environment.find_program(program, own["PATH"].value, directory):
+            path = variables.merged(own).get("PATH")
+            if path is not None and environment.find_program(program, path, directory):
                 return None
         return program

@@ -271,7 +271,7 @@ def request(
         run=str(run),
         argv=claim.plan.argv,
         cwd=task.work.cwd if tree is None else tree.directory,
-        env={name: each.value for name, each in own.items()} | told,
+        env=variables.merged(own) | told,
         umask=task.work.launch.umask,
         stdin_path=task.work.launch.stdin,
         stdin_text=claim.plan.stdin_text,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base import environment
+from agentq_cli.base.cached import lru_cache
 from agentq_cli.base.clock import rfc3339
 from agentq_cli.base.database_url import without_password
-from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.errors import Usage
 from agentq_cli.config.configuration import Config
 from agentq_cli.host.place import Place
@@ -45,13 +45,6 @@ URL = "AGENTQ_URL"
 """What a run of a fleet is told besides: its database, without a password."""
 
 
-class Variable(NamedTuple):
-    """The value of a variable, and where it comes from."""
-
-    value: str
-    source: str
-
-
 def given(
     work: Work,
     session: str,
@@ -59,23 +52,35 @@ def given(
     config: Config,
     environ: Mapping[str, str],
     profile: profiles.Profile | None,
-) -> dict[str, Variable]:
-    """What a run gets without what agentq tells it about itself. `environ` is the supervisor's environment, `stored`
-    what was stored of the submitting shell's; None if an older version stored the task."""
-    found = {name: each for name, each in _inherited(work, stored, config, environ) if passes(name, config)}
-    if profile is not None:
-        for name in profile.env_remove:
-            found.pop(name, None)
-        found.update(_from(PROFILE, profile.env))
-    found.update(_from(CONFIG, config.options(session).get("env", {})))
-    found.update(_from(TASK, {name: value for name, value in work.launch.env.items() if value is not None}))
-    found.update(_from(HOST, of_host(work, config, environ)))
+) -> list[tuple[str, Mapping[str, str]]]:
+    """What a run gets without what agentq tells it about itself: variables with the place where they come from, each
+    instead of those of the same name before it. `environ` is the supervisor's environment, `stored` what was stored of
+    the submitting shell's; None if an older version stored the task."""
+    removed = () if profile is None else profile.env_remove
+    inherited = [
+        (source, {name: value for name, value in found.items() if passes(name, config) and name not in removed})
+        for source, found in _inherited(work, stored, config, environ)
+    ]
+    return [
+        *inherited,
+        *([] if profile is None else [(PROFILE, profile.env)]),
+        (CONFIG, config.options(session).get("env", {})),
+        (TASK, {name: value for name, value in work.launch.env.items() if value is not None}),
+        (HOST, of_host(work, config, environ)),
+    ]
+
+
+def merged(given: list[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
+    """The environment that these make."""
+    found: dict[str, str] = {}
+    for _, each in given:
+        found |= each
     return found
 
 
 def passes(name: str, config: Config) -> bool:
     """Whether an agent or a hook may get a variable of the shell or the supervisor."""
-    return not (_leads_to_database(name, config) or environment.matches(name, KEPT_BACK))
+    return not (_leads_to_database(name, config) or _kept_back(name))
 
 
 def told_url(url: str | None) -> dict[str, str]:
@@ -103,6 +108,18 @@ def _leads_to_database(name: str, config: Config) -> bool:
     return config.url is not None and name.startswith("PG")
 
 
+NAMES = 4096
+"""Of how many names is remembered what they match: each run asks for all of its variables, which nearly all have."""
+
+
+@lru_cache(NAMES)
+def _kept_back(name: str) -> bool:
+    return environment.matches(name, KEPT_BACK)
+
+
+_is_secret = lru_cache(NAMES)(environment.is_secret)
+
+
 def check_host(work: Work, config: Config, environ: Mapping[str, str]) -> None:
     """Raises Usage if this host lacks a variable that a task names."""
     found = of_host(work, config, environ)
@@ -113,24 +130,17 @@ def check_host(work: Work, config: Config, environ: Mapping[str, str]) -> None:
 
 def _inherited(
     work: Work, stored: Mapping[str, str] | None, config: Config, environ: Mapping[str, str]
-) -> Iterator[tuple[str, Variable]]:
+) -> list[tuple[str, Mapping[str, str]]]:
     if stored is not None:
-        yield from _from(SHELL, stored)
-        secrets = {name: environ[name] for name in environ if environment.is_secret(name, config.secret_env)}
-        yield from _from(SUPERVISOR, secrets)
-        return
+        secrets = {name: environ[name] for name in environ if _is_secret(name, config.secret_env)}
+        return [(SHELL, stored), (SUPERVISOR, secrets)]
     # What the submitting shell had not set is not set either: the supervisor's LC_ALL would override its LANG.
     taken = OLDER if config.capture_env == environment.CAPTURED else config.capture_env
     patterns = taken if work.launch.captured else ()
     rest = {name: value for name, value in environ.items() if not environment.matches(name, patterns)}
     if rest.get("AGENTQ_CONFIG"):
         rest["AGENTQ_CONFIG"] = os.path.abspath(os.path.expanduser(rest["AGENTQ_CONFIG"]))
-    yield from _from(SUPERVISOR, rest)
-    yield from _from(SHELL, work.launch.captured)
-
-
-def _from(source: str, values: Mapping[str, str]) -> Iterator[tuple[str, Variable]]:
-    return ((name, Variable(value, source)) for name, value in values.items())
+    return [(SUPERVISOR, rest), (SHELL, work.launch.captured)]
 
 
 def of_run(
@@ -174,7 +184,8 @@ def sources(
     """The names of the variables that the next run gets, each with where it comes from. `again`: an attempt before it
     has started. Raises NotFound if the agent no longer exists."""
     profile = None if work.agent is None else profiles.profile(config, work.agent)
-    found = {name: each.source for name, each in given(work, session, stored, config, environ, profile).items()}
+    layers = given(work, session, stored, config, environ, profile)
+    found = {name: source for source, each in layers for name in each}
     of_tree = () if work.launch.repository is None else environment.OF_TREE
     own = (
         *OF_RUN,

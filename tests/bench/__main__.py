@@ -34,7 +34,21 @@ from queues.queue import Queue
 from queues.spoolers import Nq, TaskSpooler
 from report import document, named, table
 
-ROWS = ("submit", "queued", "batch", "throughput", "latency", "idle", "sweep", "runs", "memory", "kill", "fleet")
+ROWS = (
+    "submit",
+    "queued",
+    "batch",
+    "throughput",
+    "cost",
+    "latency",
+    "loaded",
+    "idle",
+    "sweep",
+    "runs",
+    "memory",
+    "kill",
+    "fleet",
+)
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS: tuple[type[Queue], ...] = (TaskSpooler, Nq, Xargs, Parallel, Litequeue, Huey, Kyoo, Pueue)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import select
 import shutil
 import signal
@@ -60,6 +61,7 @@ class Machine:
         tmp.mkdir()
         self.environ = {"PATH": path, "HOME": str(home), "TMPDIR": str(tmp), "LANG": "C.UTF-8"}
         self.count = 0
+        self.tracer: tuple[str, ...] = ()  # what comes before each command line that is run to its end
         self.started: dict[int, subprocess.Popen[bytes]] = {}
 
     def directory(self, name: str) -> Path:
@@ -81,7 +83,7 @@ class Machine:
         with open(call.stdin or os.devnull, "rb") as stdin, tempfile.TemporaryFile() as stderr:
             before = time.perf_counter()
             process = subprocess.Popen(
-                call.argv,
+                (*self.tracer, *call.argv),
                 stdin=stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
@@ -166,6 +168,13 @@ class Machine:
                 except ChildProcessError:
                     continue
 
+    def spent(self, do: Callable[[], object]) -> float:
+        """Seconds of a processor of all that is started meanwhile, to the end of its last process."""
+        there, before = set(children(os.getpid())), _of_ended()
+        do()
+        self.until(lambda: there.issuperset(children(os.getpid())), "the end of what was started")
+        return _of_ended() - before
+
     def until(self, true: Callable[[], bool], what: str, *, seconds: float = 120, every: float = 0.005) -> None:
         """Look until something is true. Raises Broken where that takes too long.
 
@@ -196,6 +205,12 @@ class Machine:
         """End everything, and remove the scratch directory."""
         self.sweep_up()
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def _of_ended() -> float:
+    """Seconds of a processor of all processes below this one that have ended and were waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def last_line(text: bytes) -> str:
@@ -242,6 +257,11 @@ def memory(pids: Iterable[int]) -> float:
     found = [fields(Path(f"/proc/{pid}/smaps_rollup")) for pid in pids]
     mapped = max(kib(each["Rss"]) - kib(each["Anonymous"]) for each in found)
     return (sum(kib(each["Pss_Anon"]) for each in found) + mapped) / 1024
+
+
+def share(pids: Iterable[int]) -> float:
+    """MiB of processes beside all others: what they share is divided among those that have it (PSS)."""
+    return sum(kib(fields(Path(f"/proc/{pid}/smaps_rollup"))["Pss"]) for pid in pids) / 1024
 
 
 def peak(pids: Iterable[int]) -> float:

@@ -16,8 +16,8 @@ ABOUT = (
 )
 FLOOR = "one transaction"
 
-# 20,000 a second, where one transaction did 207,500.
-ENOUGH = Target(0.096, at_least=True)
+# 25,000 and 20,000 a second, where one transaction did 207,500.
+ENOUGH = {"agentq": Target(0.12, at_least=True), "agentq, 100 sessions": Target(0.096, at_least=True)}
 
 
 def measure(bench: Bench) -> list[Line]:
@@ -43,5 +43,4 @@ def measure(bench: Bench) -> list[Line]:
             cases[f"{name}, 100 sessions"] = batch(kind, 100)
     found = bench.interleave("batch", cases, bench.rounds(7, 2))
     notes = {name: f"{kind.at_a_time:,} tasks" for name, kind in bench.able("batch").items()}
-    targets = {"agentq": ENOUGH, "agentq, 100 sessions": ENOUGH}
-    return compare("batch", "rate", "tasks/s", found, of=FLOOR, targets=targets, notes=notes)
+    return compare("batch", "rate", "tasks/s", found, of=FLOOR, targets=ENOUGH, notes=notes)

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from contextlib import closing
+from functools import partial
 
 from bench import Bench, Case
 from figures import Line, Target, line, quantile
@@ -15,6 +16,7 @@ from queues.fleet import Fleet, postgres, server_cpu, wal_bytes
 from queues.own import Agentq
 from queues.queue import Queue
 
+from rows.cost import per_task, processor_ms
 from rows.latency import Clock
 
 ABOUT = (
@@ -39,7 +41,7 @@ def measure(bench: Bench) -> list[Line]:
     try:
         Fleet.cluster, Fleet.program = cluster, bench.kinds["agentq"].program  # type: ignore[attr-defined]
         lines: list[Line] = []
-        for part in (rates, submits, batches, starts, follower, server, idle, moved):
+        for part in (rates, processor, submits, batches, starts, follower, server, idle, moved):
             with bench.guarded("fleet", part.__name__):
                 lines += part(bench)
         return lines
@@ -80,6 +82,15 @@ def rates(bench: Bench) -> list[Line]:
         line("fleet", "two hosts", WHO, "tasks/s", rate["two"], base=rate["one"], of="one host", target=least[1]),
         line("fleet", "10,000 wait", WHO, "s", found["full"], base=found["one"], of="none", target=Target(2.0)),
     ]
+
+
+def processor(bench: Bench) -> list[Line]:
+    """The processor time of a task on its host, that of the server aside."""
+    count = bench.rounds(300, 60)
+    kinds = {"files": bench.kinds["agentq"], "fleet": Fleet}
+    cases = {name: Case(partial(per_task, bench, kind, count, processor_ms)) for name, kind in kinds.items()}
+    found = bench.interleave("fleet, processor", cases, bench.rounds(3, 1))
+    return [line("fleet", "processor", WHO, "ms", found["fleet"], base=found["files"], of="files")]
 
 
 def submits(bench: Bench) -> list[Line]:

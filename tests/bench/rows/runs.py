@@ -1,4 +1,4 @@
-"""The last 20 runs, of few and of many."""
+"""The last 20 runs, and the figures of all, of few and of many."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rows.sweep import Rows, index, multiply
 
 FEW, MANY = 100, 100_000
 ABOUT = (
-    f"`runs --limit 20` over {FEW:,} and {MANY:,} runs, to Python with the query; "
+    f"`runs --limit 20` over {FEW:,} and {MANY:,} runs, to Python with the query; `stats` over them, to `pass`; "
     "the runs are copies by SQL of one that was run; kyoo: `ls --limit 20` over as many jobs"
 )
 QUERY = "SELECT * FROM task_runs ORDER BY id DESC LIMIT 20"
@@ -38,6 +38,7 @@ def measure(bench: Bench) -> list[Line]:
                 bench.say(f"runs: {count:,} runs for {name}")
                 runs(queue, count)
                 add(f"{name} {count}", queue.call("runs", "--limit", "20"))
+                add(f"{name} stats {count}", queue.call("stats"))
                 add(f"query {count}", bench.script("query.py", str(queue.state / "agentq.db"), QUERY))
         if "kyoo" in bench.kinds:
             with bench.guarded("runs", "kyoo"):
@@ -45,6 +46,7 @@ def measure(bench: Bench) -> list[Line]:
                 assert isinstance(kyoo, Kyoo)
                 ended(kyoo, count)
                 add(f"kyoo {count}", kyoo.call("ls", "--limit", "20"), every=3)
+    add("pass", Call((str(bench.bare), "-c", "pass")))
     found = bench.interleave("runs", cases, bench.rounds(15, 5))
     lines: list[Line] = []
     for name in (*bench.own, "kyoo", "query"):
@@ -59,6 +61,14 @@ def measure(bench: Bench) -> list[Line]:
         target = Target(1.1) if mine else None
         what = f"{FEW:,} → {MANY:,}"
         lines.append(line("runs", what, name, "ms", many, base=few, of=f"{FEW:,} runs", target=target))
+    for name in bench.own:
+        if (few := found.get(f"{name} stats {FEW}")) and (many := found.get(f"{name} stats {MANY}")):
+            # 300 ms, where `pass` took 12.
+            target = Target(25) if name == "agentq" else None
+            base = found["pass"]
+            lines.append(line("runs", f"stats, {MANY:,} runs", name, "ms", many, base=base, of="pass", target=target))
+            what = f"stats, {FEW:,} → {MANY:,}"
+            lines.append(line("runs", what, name, "ms", many, base=few, of=f"{FEW:,} runs"))
     return lines
 
 
