@@ -20,7 +20,8 @@ from agentq_cli.base.database_url import UNREADABLE
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Unreadable, Usage, WrongState
 from agentq_cli.engines.fleet import connection, driver, init, schema, statements
-from agentq_cli.engines.fleet.connection import WRITER, Connection, dsn
+from agentq_cli.engines.fleet.connection import WRITER, Connection
+from agentq_cli.engines.fleet.dsn import dsn
 from agentq_cli.engines.fleet.queue import FleetQueue
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.fleet import FleetSettings

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.context import contextmanager, suppress
-from agentq_cli.base.database_url import UNREADABLE, doubtful
-from agentq_cli.base.errors import AgentqError, Busy, Usage
+from agentq_cli.base.errors import AgentqError, Busy
 from agentq_cli.engines.fleet import driver, errors, queries
+from agentq_cli.engines.fleet.dsn import dsn
 from agentq_cli.engines.fleet.queries import in_schema, statement
 from agentq_cli.engines.fleet.statements import Statements
 
@@ -45,26 +44,14 @@ BY_INDEX = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for na
 yet, and the planner would read and sort all of it for each row that is wanted."""
 
 ALONE = (
-    f"{BY_INDEX}, set_config('lock_timeout', %(lock_ms)s, true),"
-    f" set_config('statement_timeout', '{STATEMENT_MS}', true),"
-    f" set_config('idle_in_transaction_session_timeout', '{IDLE_MS}', true)"
+    f"{BY_INDEX}, set_config('lock_timeout', %(lock_ms)s, true), set_config('statement_timeout', %(statement_ms)s, true),"
+    " set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true)"
 )
 LOCK = f"SELECT pg_advisory_xact_lock({WRITER}, %(lock)s)"
 """A statement of its own: the next one then sees what the lock's last holder has committed."""
 
 BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-
-DEFAULTS = {
-    "connect_timeout": "5",
-    "tcp_user_timeout": "5000",
-    "keepalives_idle": "5",
-    "keepalives_interval": "1",
-    "keepalives_count": "3",
-    "client_encoding": "UTF8",
-    "application_name": "agentq",
-}
-"""What a URL does not say."""
 
 NULL = "\x01"
 """What COPY reads as NULL."""
@@ -252,8 +239,9 @@ class Connection:
             return now, tuple(found)
 
         def message() -> bytes:
-            alone, lock = {"lock_ms": str(lock_ms)}, {"lock": self._lock}
-            return b"; ".join((BEGIN, self.said(ALONE, alone), self.said(LOCK, lock), self.said(asked, values)))
+            alone = {"lock_ms": str(lock_ms), "statement_ms": str(STATEMENT_MS), "idle_ms": str(IDLE_MS)}
+            lock = self.said(LOCK, {"lock": self._lock})
+            return b"; ".join((BEGIN, self.said(ALONE, alone), lock, self.said(asked, values)))
 
         try:
             self._send(message)
@@ -357,51 +345,3 @@ def _copied(row: Row) -> bytes:
 
 def _text(value: object) -> str:
     return f"\\\\x{value.hex()}" if isinstance(value, bytes) else str(int(value) if isinstance(value, bool) else value)
-
-
-def dsn(url: str) -> str:
-    """The URL with what it does not say: how long to wait, and beyond this machine a verified certificate. Raises
-    Usage, which quotes nothing of a URL that libpq cannot read, or would read otherwise than it is meant."""
-    given = None
-    with suppress(driver.Error):
-        given = None if doubtful(url) else driver.parse_dsn(url)
-    if given is None or not (all(map(_is_host, _each(given, "host"))) and all(map(_is_port, _each(given, "port")))):
-        raise Usage(errors.at(url, UNREADABLE))
-    missing = {name: value for name, value in DEFAULTS.items() if name not in given}
-    mode = given.pop("sslmode", "")
-    if mode:
-        missing["sslmode"] = mode
-    elif not (os.environ.get(driver.SSLMODE) or given.get("service") or "PGSERVICE" in os.environ):
-        # What the file of a service says is libpq's to find; then `driver.connect` has the default.
-        hosts = [*_each(given, "host", "PGHOST"), *_each(given, "hostaddr", "PGHOSTADDR")]
-        missing["sslmode"] = "prefer" if all(map(_here, hosts)) else "verify-full"
-    return driver.make_dsn(given | missing)
-
-
-def _each(given: Mapping[str, str], name: str, variable: str = "") -> list[str]:
-    """The hosts, addresses or ports that a URL names, or else a variable."""
-    return (given.get(name) or os.environ.get(variable, "")).split(",")
-
-
-def _is_host(host: str) -> bool:
-    """Whether it may be one: `@` begins the name of an abstract socket, and is nowhere else."""
-    return "@" not in host[1:]
-
-
-def _is_port(port: str) -> bool:
-    return not port or (port.isascii() and port.isdigit())
-
-
-def _here(host: str) -> bool:
-    """Whether a host is this machine."""
-    return host in ("", "localhost", "::1") or host.startswith(("/", "@")) or (host.startswith("127.") and _is_ip(host))
-
-
-def _is_ip(host: str) -> bool:
-    from _socket import AF_INET, inet_pton  # `ipaddress` takes as long to load as a submit
-
-    try:
-        inet_pton(AF_INET, host)
-    except OSError:
-        return False
-    return True

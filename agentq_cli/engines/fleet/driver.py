@@ -1,9 +1,9 @@
 """psycopg2, set up for the fleet: truth values are 0 and 1, and nobody waits for ever.
 
 The database is asked in whole messages of the simple protocol, which a pooler in transaction mode passes on: no setting
-of the session, and nothing is prepared there (`statements`). Only the C module is loaded, without what its package adds to it; and
-without `ssl`, which it loads for OpenSSL before 1.1 (psycopgmodule.c), and `datetime`, of which it wants the C part
-alone. That takes a quarter of the time, which is as much as the rest of a submit.
+of the session, and nothing is prepared there (`statements`). Only the C module is loaded, without what its package adds
+to it; and without `ssl`, which it loads for OpenSSL before 1.1 (psycopgmodule.c), and `datetime`, of which it wants the
+C part alone. That takes a quarter of the time, which is as much as the rest of a submit.
 """
 
 from __future__ import annotations
