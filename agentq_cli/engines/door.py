@@ -14,12 +14,13 @@ How the verbs work together:
 - **Commits ring.** Every commit that may concern a waiting process wakes every process that has a `bell`, except the
   one that made the commit.
 - **A start** takes four steps: `heads.pick` (what may start), `candidate` (the task and what its run may build on), the
-  caller's plan, made while nothing is locked, and `claim`. The claim is one commit that takes the task only if
-  everything that allowed the pick is still true and the candidate is still what the plan was made from. Until then
-  nothing is taken: a process that dies while planning leaves nothing behind. A process that dies after the claim leaves
-  a claim without a process, which the next check undoes without using an attempt (`undo_claim`). `claim`, `undo_claim`,
-  `finish`, `adopt` and `request_stop` are fenced: None or False means that another process was faster and that nothing
-  was changed.
+  caller's plan, and `claim`. The claim takes the task only if everything that allowed the pick is still true and the
+  candidate is still what the plan was made from. A process that dies after the claim leaves a claim without a process,
+  which the next check undoes without using an attempt (`undo_claim`). `claim`, `undo_claim`, `finish`, `adopt` and
+  `request_stop` are fenced: None or False means that another process was faster and that nothing was changed.
+- **A turn** is one commit of a session for many of these steps: its runs that have ended are finished, and its next
+  tasks picked and claimed, from what the turn has made of the queue. A process that dies before the commit leaves
+  nothing behind. `claim` and `finish` by themselves are turns of one step.
 - **The engine knows who is alive:** `living`, `watched`, `orphaned`. A supervisor is on duty from `join` to `leave` and
   confirms it with `renew`.
 - **With several machines a run belongs to its host.** What `renew` answers says until when it does: after that deadline

@@ -6,15 +6,17 @@ from agentq_cli.base.dataclass import NamedTuple, dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from typing import TypedDict
+    from collections.abc import Callable, Collection, Mapping
+    from typing import Required, TypedDict
 
     from agentq_cli.base.errors import AgentqError
+    from agentq_cli.base.identity import Identity
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.runs import Check, Outcome
     from agentq_cli.model.statuses import FailureClass
     from agentq_cli.model.tasks import Task
     from agentq_cli.model.trees import Landing
+    from agentq_cli.model.workers import LastStart
     from agentq_cli.policy import order
 
     class WhichRuns(TypedDict, total=False):
@@ -28,6 +30,19 @@ if TYPE_CHECKING:
         statuses: Collection[str]
         since: int | None
         until: int | None
+
+    class Claiming(TypedDict, total=False):
+        """What a claim is made with. `jobs` is the cap of this host, `fleet_jobs` that of all hosts together, None if
+        there is none; with `newest` it must still be the newest start of any supervisor. `monotonic` is the time of
+        this start, in milliseconds of the supervisor's boot, for `last_start`."""
+
+        supervisor: Required[Identity]
+        jobs: Required[int]
+        parallel: Required[Callable[[str], int | None]]
+        host: Required[str]
+        fleet_jobs: int | None
+        newest: LastStart | None
+        monotonic: int
 
 
 INBOUND, OUTBOUND, RUNS, INDEX = "inbound.db", "outbound.db", "runs", "index"

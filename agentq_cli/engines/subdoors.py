@@ -13,8 +13,21 @@ if TYPE_CHECKING:
     from typing import Self, TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.nouns import Answer, Fault, FoundRun, Leftovers, Trouble, WhichRuns
+    from agentq_cli.engines.nouns import (
+        Answer,
+        Calls,
+        Candidate,
+        Claim,
+        Claiming,
+        Fault,
+        FoundRun,
+        Leftovers,
+        Plan,
+        Trouble,
+        WhichRuns,
+    )
     from agentq_cli.engines.shared.cargo import Cargo
+    from agentq_cli.engines.transaction import Snapshots
     from agentq_cli.model.actions import Actor, SweepAction
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.checkpoints import Checkpoint
@@ -285,11 +298,49 @@ class Placing(Protocol):
         """What the hosts that are there have passed over in a session, and still do."""
 
 
+class Turn(Protocol):
+    """One commit of a session: runs of it end, and its next tasks are claimed. Each step is done whole or not at all;
+    one that raises leaves the others, unless all of the turn is `lost`."""
+
+    reading: Snapshots
+    """What the queue is in this turn, of all sessions."""
+
+    @property
+    def now(self) -> int:
+        """The queue's wall clock, as it began."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether a failure has undone the whole turn."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether no end or retry in one session is still to be settled in another one (`settle_dependents`)."""
+
+    def calls(self, supervisor: Identity) -> Calls:
+        """As the queue's, in this turn."""
+
+    def finish(self, run: RunId) -> Task | None:
+        """Record how one of the turn's runs ended; None if another process did so before. Raises NotFound."""
+
+    def candidate(self, head: order.Head) -> Candidate | None:
+        """As the queue's, in this turn, for a head of its session."""
+
+    def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:
+        """As the queue's, in this turn."""
+
+
 class Heads(Protocol):
     """What may be started, kept up to date from one start to the next."""
 
     def doubt(self, session: str) -> None:
         """Have a session checked again, even if no event mentions it."""
+
+    def forget(self) -> None:
+        """Read everything again at the next pick: a turn that it picked in was undone."""
+
+    def foresee(self, turn: Turn, session: str) -> None:
+        """Have what a pick in a turn of a session will ask be asked with the turn's next question."""
 
     def pick(
         self,
@@ -302,9 +353,11 @@ class Heads(Protocol):
         without: Collection[str] = (),
         fleet_jobs: int | None = None,
         fits: order.Fits = ...,
+        turn: Turn | None = None,
     ) -> order.Head | None:
         """The task to start next, from no session in `without`; None if no slot is free or no task may start. `jobs` is
-        the cap of this host, `fleet_jobs` that of all hosts together, None if there is none.
+        the cap of this host, `fleet_jobs` that of all hosts together, None if there is none. With `turn` it is picked
+        from what that turn has made of the queue.
 
         `place` finds the directory in which a task's agent would edit; by default no agent edits.
         """

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Self, TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, Renewal, Rescued, WhichRuns
-    from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Moving, Placing, RunFiles, Upkeep, Voice
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Claiming, Plan, Renewal, Rescued, WhichRuns
+    from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Moving, Placing, RunFiles, Turn, Upkeep, Voice
     from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
     from agentq_cli.host.run_directory import RunDirectory
@@ -313,24 +313,10 @@ class Queue(Protocol):
     def candidate(self, head: order.Head) -> Candidate | None:
         """The task of a head and what its run may build on, to make a plan from; None if the task has gone."""
 
-    def claim(
-        self,
-        candidate: Candidate,
-        plan: Plan,
-        *,
-        supervisor: Identity,
-        jobs: int,
-        parallel: Parallel,
-        host: str,
-        fleet_jobs: int | None = None,
-        newest: LastStart | None = None,
-        monotonic: int = 0,
-    ) -> Claim | None:
+    def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:
         """Take a task to run it by this plan; None if it may no longer be taken, or is not what the plan was made from.
 
-        Checks again, under the lock, everything that allowed the pick; with `newest` also that this is still the newest
-        start of any supervisor. `monotonic` is the time of this start, in milliseconds of the supervisor's boot, for
-        `last_start`.
+        Checks again, under the lock, everything that allowed the pick.
         """
 
     def claimed(self, run: RunId) -> Claim | None:
@@ -343,9 +329,15 @@ class Queue(Protocol):
         """Put back a claimed task that was never started, without using an attempt. False: it was no longer claimed.
         With `background` a busy file raises Busy after a short wait."""
 
+    def turn(
+        self, session: str, outcomes: Mapping[RunId, Outcome] = ..., *, actor: Actor, background: bool = False
+    ) -> AbstractContextManager[Turn]:
+        """One commit in which runs of a session end, of which `outcomes` says how, and its next tasks are claimed. What
+        its caller does within must be fast and ask nothing else of the queue. With `background` a busy session file
+        raises Busy after a short wait, to be retried later. Raises NotFound, Busy, Unreadable."""
+
     def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        """Record how a run ended; None if another process did so before. With `background` a busy session file raises
-        Busy after a short wait, to be retried later."""
+        """A turn in which one run ends and nothing is claimed."""
 
     def why_unposted(self, run: RunId | str) -> str | None:
         """Why the result row of a run that was finished here is not in outbound.db; None if it is. Reported once."""

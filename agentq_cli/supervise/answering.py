@@ -28,6 +28,10 @@ class Answering:
         queue, guard = self._duty.queue, self._duty.guard
         return any(queue.voice.may_ask(session) and guard.may_run(session, STEP) for session in running)
 
+    def quiet(self, running: Collection[str]) -> bool:
+        """Whether `step` would find nothing to answer, now or later."""
+        return not any(self._duty.queue.voice.may_ask(session) for session in {*running, *self.due, *self._unanswered})
+
     def step(self, running: Collection[str]) -> Iterator[Happening]:
         """Carry out what the agents that are running, or have just ended, requested; `running` are their sessions."""
         guard = self._duty.guard

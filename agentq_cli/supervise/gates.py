@@ -120,8 +120,7 @@ class Gates:
 
         `workers` is an upper bound of their number, if the caller knows one.
         """
-        if workers is not None and not self._holding and not self._recorded and self._plenty(config, workers):
-            self._limits, self.newest, self.again_at = config.limits, None, None
+        if workers is not None and self.open(config, workers):
             return []
         # Gates that held under other limits say nothing about these.
         before = self._holding if config.limits == self._limits else ()
@@ -137,6 +136,13 @@ class Gates:
         if changed or (gates != self._recorded and now - self._recorded_at >= RECORD_MS):
             self._record(gates, now)
         return changed
+
+    def open(self, config: Config, workers: int) -> bool:
+        """Whether one more may start, as far as can be told without asking the queue; `workers` as for `ask`."""
+        if self._holding or self._recorded or not self._plenty(config, workers):
+            return False
+        self._limits, self.newest, self.again_at = config.limits, None, None
+        return True
 
     def _plenty(self, config: Config, workers: int) -> bool:
         """Whether memory is the only gate that is set, and would be enough even if all workers were young and one more

@@ -22,6 +22,10 @@ from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.going_on import Keepers
 from agentq_cli.supervise.watch import Watched, unstarted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentq_cli.engines.subdoors import Turn
+
 START = "start"
 LAUNCH = "launch"
 ZONE_MS = 1_000
@@ -43,10 +47,10 @@ class Starter:
         self.fitting = Fitting(duty)
         self._zones: dict[str, tuple[Config, int, str]] = {}
 
-    def pick(self) -> order.Head | None:
-        """The task to start next; None if no slot is free or no task may start."""
+    def pick(self, turn: Turn | None = None) -> order.Head | None:
+        """The task to start next; None if no slot is free or no task may start. With `turn` from what that sees."""
         return self._heads.pick(
-            now=self._queue.now,
+            now=self._queue.now if turn is None else turn.now,
             jobs=self._duty.jobs,
             ageing_ms=self._duty.config.limits.ageing_ms,
             parallel=self._parallel,
@@ -54,7 +58,16 @@ class Starter:
             fleet_jobs=self._duty.config.fleet.jobs,
             fits=self.fitting.fits,
             without=self._guard.put_off(START) | self._guard.put_off(LAUNCH),
+            turn=turn,
         )
+
+    def foresee(self, turn: Turn, session: str) -> None:
+        """Note that a turn of a session may pick next."""
+        self._heads.foresee(turn, session)
+
+    def forget(self) -> None:
+        """Note that a turn was undone."""
+        self._heads.forget()
 
     def ask_gates(self, head: order.Head | None) -> list[Gate]:
         """Check the gates for one more start (None: there is none); returns the gates that have begun or ceased to
@@ -66,14 +79,19 @@ class Starter:
         """Whether a gate holds back the task that was picked last."""
         return self._gates.closed
 
-    def claim(self, head: order.Head) -> Claim | None:
-        """Claim a task; None if it may no longer be taken, or if its session is busy or faulty (see the guard)."""
+    @property
+    def open(self) -> bool:
+        """Whether no gate holds back one more start, as far as can be told without asking the queue."""
+        return self._gates.open(self._duty.config, self._duty.jobs - 1)
+
+    def claim(self, turn: Turn, head: order.Head) -> Claim | None:
+        """Claim a task in a turn of its session; None if it may no longer be taken or that failed (see the guard)."""
         self._heads.doubt(head.session)
-        with self._guard.guarding(head.session, START):
-            candidate = self._queue.candidate(head)
+        with self._guard.guarding(head.session, START) as tried:
+            candidate = turn.candidate(head)
             if candidate is None:
                 return None
-            return self._queue.claim(
+            return turn.claim(
                 candidate,
                 plan.plan(
                     candidate.task,
@@ -91,6 +109,8 @@ class Starter:
                 newest=self._gates.newest,
                 monotonic=monotonic_ms(),
             )
+        if tried.error is not None and turn.lost:
+            raise tried.error
         return None
 
     def launch(self, claim: Claim) -> Watched:

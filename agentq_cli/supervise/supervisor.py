@@ -17,12 +17,11 @@ from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Refused
 from agentq_cli.config import configuration
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.nouns import Renewal
+from agentq_cli.engines.nouns import Calls, Renewal
 from agentq_cli.host import process
 from agentq_cli.host.launch import Launcher
 from agentq_cli.host.resources import Resources
 from agentq_cli.model.actions import Actor
-from agentq_cli.model.statuses import Status
 from agentq_cli.policy import order
 from agentq_cli.supervise import gates, history, strays
 from agentq_cli.supervise.answering import Answering
@@ -36,12 +35,13 @@ from agentq_cli.supervise.lease import Lease
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import Starter
 from agentq_cli.supervise.stopping import Stopping
+from agentq_cli.supervise.turns import Turns
 from agentq_cli.supervise.watch import Watched
 from agentq_cli.supervise.watched_runs import WatchedRuns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agentq_cli.engines.subdoors import Bell
+    from agentq_cli.engines.subdoors import Bell, Turn
 
 TICK_MS = 1000
 SAFETY_NET_MS = 30_000
@@ -75,6 +75,7 @@ class Supervision:
         self._starter = Starter(duty, launcher, self._gates)
         self._answering = Answering(duty)
         self._runs = WatchedRuns(duty, self._answering.expect, self._starter.take_over)
+        self._turns = Turns(duty, self._runs, self._starter, self._may_claim)
         self._dependents = Dependents(duty)
         self._hooks = Hooks(queue, duty.identity, environ, Actor.SUPERVISOR)
         self._lease = Lease(duty)
@@ -174,7 +175,7 @@ class Supervision:
         runs.read_streams()
         runs.store_output()
         runs.check_foreign()
-        yield from runs.settle()
+        yield from self._turns.settle()
         # What needs nothing of the index comes first: it may be locked, and no limit waits for that.
         self._stopping.cancel_on(runs.by_id)
         if not leaving:
@@ -186,6 +187,7 @@ class Supervision:
             # If its own row is gone or old, anybody may take its runs.
             if calls.strangers or not calls.known or self._lease.old:
                 yield from runs.adopt()
+                yield from self._turns.settle()
             if calls.stops:
                 runs.pass_on_stops()
         if self._claiming:
@@ -205,6 +207,15 @@ class Supervision:
     def _claiming(self) -> bool:
         most = self._duty.settings.max_tasks
         return self._stopping.how is None and (most is None or self._runs.started < most)
+
+    def _may_claim(self, turn: Turn) -> bool:
+        """Whether a round that has just ended runs in a turn would come to its claims without anything before them."""
+        if not self._claiming or self._starter.held or self._lease.due or not self._lease.may_start:
+            return False
+        if not self._answering.quiet({run.session for run in self._runs.by_id}) or not turn.settled:
+            return False
+        self._starter.fitting.begin()
+        return turn.calls(self._duty.identity) == Calls(False, False, False, False, True, self._duty.told)
 
     def _renew(self, *, now: bool = False) -> Generator[Happening, None, bool]:
         """Renew the row when it is time to, or `now`. Before a claim too: others take over the runs of a supervisor
@@ -279,14 +290,10 @@ class Supervision:
             yield from self._renew()
             if not self._lease.may_start:
                 return
-            claim = self._starter.claim(head)
-            if claim is None:
+            if not (yield from self._turns.start(head)):
                 misses += 1
                 continue
-            self._runs.start(self._starter.launch(claim))
-            # Reported once it is on its way: the start need not wait for what is printed.
-            yield self._duty.tell("start", claim.run, before=Status.QUEUED, after=Status.RUNNING)
-            yield from self._runs.settle()
+            yield from self._turns.settle()
 
     def _ask_gates(self, head: order.Head | None) -> Iterator[Happening]:
         for gate in self._starter.ask_gates(head):

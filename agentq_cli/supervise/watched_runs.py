@@ -4,7 +4,7 @@ them."""
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import Busy
@@ -20,6 +20,8 @@ from agentq_cli.supervise.watch import LOST_MS, Watched, abandoned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.tasks import Task
     from agentq_cli.model.workers import Sign
 
 STREAM_MS = 500
@@ -30,6 +32,11 @@ STORE_AGAIN_MS = 2_000
 
 OVERDUE_MS = 5_000
 """How often runs are checked that may have passed a limit and cannot be ended."""
+
+
+def settling(run: RunId) -> str:
+    """The guard's step for the end of a run."""
+    return f"settle {run}"
 
 
 class WatchedRuns:
@@ -74,7 +81,6 @@ class WatchedRuns:
             self.by_id[worker.id] = watched
             self._store(watched)
             yield duty.tell("adopt", worker.id, before=Status.RUNNING, after=Status.RUNNING)
-        yield from self.settle()
 
     def read_streams(self) -> None:
         """Read what the agents have printed since the last call, and store a conversation's id as soon as it is
@@ -179,11 +185,12 @@ class WatchedRuns:
 
     # Finishing them
 
-    def settle(self) -> Iterator[Happening]:
-        """Finish the runs that have ended."""
+    def conclude(self) -> Generator[Happening, None, list[RunId]]:
+        """Find out how the runs that have ended did so; returns those that are to be finished now."""
         now, duty = monotonic_ms(), self._duty
+        found: list[RunId] = []
         for run, watched in list(self.by_id.items()):
-            step = f"settle {run}"
+            step = settling(run)
             if not watched.ended or watched.again_at > now or not duty.guard.may_run(run.session, step):
                 continue
             with duty.guard.guarding(run.session, step) as tried:
@@ -191,43 +198,58 @@ class WatchedRuns:
                     if watched.take:
                         self._take_over(watched)
                         yield duty.tell("recheck", run, before=Status.RUNNING, after=Status.RUNNING)
-                    continue
-                yield from self._finish(run, watched)
-            if tried.lasting:
-                yield from self._give_up(run, tried)
-            elif tried.error is not None:
-                continue
-            watched.close()
-            del self.by_id[run]
-            self._ended(run.session)
+                elif watched.never_started:
+                    yield from self._undo(run)
+                else:
+                    watched.store(duty.queue, over=True)
+                    found.append(run)
+            if tried.error is not None:
+                yield from self.unfinished(run, tried)
+        return found
 
-    def _finish(self, run: RunId, watched: Watched) -> Iterator[Happening]:
-        duty, queue = self._duty, self._duty.queue
-        if watched.never_started:
-            why = "it was claimed and never started"
-            if queue.undo_claim(run, actor=Actor.SUPERVISOR, reason=why, background=True):
-                self.started -= 1
-                yield duty.tell("undo", run, before=Status.RUNNING, after=Status.QUEUED)
-            return
-        assert watched.outcome is not None
-        watched.store(queue, over=True)
-        task = queue.finish(run, watched.outcome, actor=Actor.SUPERVISOR, background=True)
+    def outcomes(self, runs: Collection[RunId]) -> dict[RunId, Outcome]:
+        """How concluded runs ended."""
+        found = {run: self.by_id[run].outcome for run in runs}
+        return {run: outcome for run, outcome in found.items() if outcome is not None}
+
+    def finished(self, run: RunId, task: Task | None) -> Iterator[Happening]:
+        """Report a run that is finished, and watch it no longer. None: another process has finished it before."""
+        duty, watched = self._duty, self.by_id[run]
+        self._forget(run)
         if task is None:
             return
         if task.status not in (Status.COMPLETED, Status.SKIPPED) and task.status.ended:
             self.failed += 1
-        after = task.shown_status(queue.now)
+        after = task.shown_status(duty.queue.now)
         yield duty.tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
-        if (unposted := queue.why_unposted(run)) is not None:
+        if (unposted := duty.queue.why_unposted(run)) is not None:
             yield duty.tell("unposted", run, reason=f"its result could not be written to outbound.db: {unposted}")
         yield from duty.tell_stopped(task)
+
+    def unfinished(self, run: RunId, tried: Tried) -> Iterator[Happening]:
+        """Leave for later a run that could not be finished, or give it up."""
+        if tried.lasting:
+            yield from self._give_up(run, tried)
+            self._forget(run)
+
+    def _undo(self, run: RunId) -> Iterator[Happening]:
+        why = "it was claimed and never started"
+        undone = self._duty.queue.undo_claim(run, actor=Actor.SUPERVISOR, reason=why, background=True)
+        self._forget(run)
+        if undone:
+            self.started -= 1
+            yield self._duty.tell("undo", run, before=Status.RUNNING, after=Status.QUEUED)
+
+    def _forget(self, run: RunId) -> None:
+        self.by_id.pop(run).close()
+        self._ended(run.session)
 
     def _give_up(self, run: RunId, tried: Tried) -> Iterator[Happening]:
         """A session that cannot be read must not keep a slot from the others."""
         assert tried.error is not None
         guard = self._duty.guard
         self._duty.queue.upkeep.give_up(run)
-        guard.clear(run.session, f"settle {run}")
+        guard.clear(run.session, settling(run))
         guard.clear(run.session, f"adopt {run}")
         guard.note(run.session, START, tried.error)
         self.failed += 1
@@ -249,7 +271,7 @@ class WatchedRuns:
         for watched in self.by_id.values():
             if watched.ended:
                 # Also one that has passed since the last look: nothing else would wake us for it.
-                if self._duty.guard.may_run(watched.worker.session, f"settle {watched.worker.id}"):
+                if self._duty.guard.may_run(watched.worker.session, settling(watched.worker.id)):
                     moments.append(watched.again_at)
                 continue
             if watched.task.work.kind == "prompt" and watched.store_at is None:

@@ -40,8 +40,8 @@ setsid sleep 0.1 &
 wait
 echo "end $AGENTQ_RUN" >>effects"""
 
-BEFORE_THE_CLAIM = {"role": "supervisor", "after": 'SELECT "kind"', "match": "sql", "action": "stop"}
-"""A supervisor has looked, and has read the task that it chose."""
+BEFORE_THE_CLAIM = {"role": "supervisor", "after": "SELECT t.session", "match": "BEGIN EXCLUSIVE", "action": "stop"}
+"""A supervisor has looked, and has chosen a task."""
 
 PLACES = ("repo", "repo/a", "repo/a/deep", "repo/b")
 """The directories in which agents edit, below the world's."""

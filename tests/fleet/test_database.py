@@ -291,7 +291,7 @@ def test_what_is_said_often_is_prepared_until_the_session_forgets_it(
     cut_off(fleet, queue)
     assert queue.task(address).address == address, "said in full on another connection"
     assert queue.task(address).address == address
-    assert len(prepared()) == 3, "prepared anew: the session, the task, and by which plans they are found"
+    assert len(prepared()) == 2, "prepared anew: the session and the task"
     database.send("DEALLOCATE ALL")
     with pytest.raises(Busy, match="of no use any more"):
         queue.task(address)

@@ -38,20 +38,23 @@ WRITER = 0x61676571
 NOW = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)"
 """The database's clock in milliseconds."""
 
-PLANS = {"enable_seqscan": "off", "enable_bitmapscan": "off", "jit": "off", "plan_cache_mode": "force_generic_plan"}
-BY_INDEX = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in PLANS.items())
+PLANS = dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit"), "off")
+PLANS["plan_cache_mode"] = "force_generic_plan"
+BY_INDEX = "; ".join(f"SET {{0}} {name} = {value}" for name, value in PLANS.items())
 """What is asked at one moment, or prepared, walks along indexes. A table that was filled a moment ago has no statistics
 yet, and the planner would read and sort all of it for each row that is wanted."""
 
 ALONE = (
-    f"{BY_INDEX}, set_config('lock_timeout', %(lock_ms)s, true), set_config('statement_timeout', %(statement_ms)s, true),"
+    "SELECT set_config('lock_timeout', %(lock_ms)s, true),"
+    " set_config('statement_timeout', %(statement_ms)s, true),"
     " set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true)"
 )
 LOCK = f"SELECT pg_advisory_xact_lock({WRITER}, %(lock)s)"
 """A statement of its own: the next one then sees what the lock's last holder has committed."""
 
 BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-SNAPSHOT = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+SNAPSHOT_OF_SESSION = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+SNAPSHOT = SNAPSHOT_OF_SESSION + f"{BY_INDEX}; ".format("LOCAL").encode()
 
 NULL = "\x01"
 """What COPY reads as NULL."""
@@ -118,6 +121,8 @@ class Connection:
         kept = self._statements
         if kept is None:
             return self.filled(text, values)
+        if kept.old(monotonic_ms()):
+            self._execute("DISCARD PLANS")
         if kept.due(text):
             self._execute(kept.prepare(text))
             kept.done(text)
@@ -126,6 +131,7 @@ class Connection:
     def keep_statements(self) -> None:
         """From now on prepare what is said often: this process has its session of the server to itself."""
         if self._keeps and self._statements is None:
+            self._execute(BY_INDEX.format("SESSION"))
             self._statements = Statements()
 
     def change(self, message: bytes) -> int:
@@ -173,9 +179,7 @@ class Connection:
 
     def _made(self, message: bytes | str | Callable[[], bytes], *, begins: bool) -> bytes:
         made = message() if callable(message) else message.encode() if isinstance(message, str) else message
-        if begins:
-            return SNAPSHOT + self.said(BY_INDEX) + b";" + made
-        return made if self._writing or not made.startswith(b"EXECUTE") else self.said(BY_INDEX) + b";" + made
+        return (SNAPSHOT if self._statements is None else SNAPSHOT_OF_SESSION) + made if begins else made
 
     def _execute(self, message: bytes | str) -> None:
         try:

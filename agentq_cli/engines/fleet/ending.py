@@ -5,23 +5,14 @@ from __future__ import annotations
 import random
 
 from agentq_cli.base.json_text import dumps
-from agentq_cli.engines.fleet.opened import First
 from agentq_cli.engines.steps import finish
 from agentq_cli.model.runs import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from agentq_cli.engines.fleet.transaction import SessionWrite
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.tasks import Task
-
-
-def asks(run: RunId) -> Iterator[First]:
-    """What the end of a run asks."""
-    yield First("read.task", {"seq": run.seq})
-    yield First("dependencies.dependents", {"seq": run.seq})
 
 
 def ended(write: SessionWrite, run: RunId, outcome: Outcome) -> Task | None:

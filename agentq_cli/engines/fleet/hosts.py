@@ -69,7 +69,9 @@ class Hosts(Presence):
         self._agents: tuple[str, ...] = ()
         self._observer = Observer()
         self._wait = timelines.SETTLED
-        self._timeline = ""
+        self.timeline = ""
+        """The statement that tells on which timeline the database is, once that is known."""
+
         self._connected = 0
 
     # Going on duty
@@ -257,18 +259,17 @@ class Hosts(Presence):
     # Claims
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Any) -> Claim | None:
-        if not self._timeline:
-            ((counts,),) = self.reading.ask("hosts.counts_timelines")
-            self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
         try:
-            with self._beginning(First(self._timeline, {}, self._await_timeline), *self._of_claim(candidate)):
-                return super().claim(candidate, plan, **options)
+            return super().claim(candidate, plan, **options)
         except errors.Superseded:
             return None
 
-    def _await_timeline(self, write: Writing, found: list[Row]) -> None:
+    def await_timeline(self, write: Writing) -> None:
         """Wait for what may still run of claims that this database does not know. Raises Busy."""
-        (((current, known, longest),),) = found
+        if not self.timeline:
+            ((counts,),) = write.ask("hosts.counts_timelines")
+            self.timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
+        (((current, known, longest),),) = write.ask(self.timeline)
         now, lease_ms = self.boottime(), max(longest, self.settings.lease_ms)
         self._wait = timelines.look(self._wait, known=known, current=current, lease_ms=lease_ms, now=now)
         if self._wait.until is not None:
@@ -291,19 +292,11 @@ class Hosts(Presence):
         with suppress(errors.Superseded), self.own_run(run):
             super().seen_conversation(run, agent, conversation)
 
-    def _of_claim(self, candidate: Candidate) -> Iterator[First]:
-        """What a claim asks."""
-        yield First("read.task", {"seq": candidate.head.seq})
-        for name in ("worker_count", "running", "paused_sessions"):
-            yield First(f"dispatch.{name}", {})
-        for name in ("holds", "session_retrying"):
-            yield First(f"read.{name}", {})
-
     @contextmanager
-    def own_run(self, run: RunId, *also: First) -> Iterator[None]:
+    def own_run(self, run: RunId) -> Iterator[None]:
         """Transactions within raise Superseded if the run is another host's. It may be one of the same name: a database
         that was set back, or replaced by a standby, can have lost the claim of this host's."""
-        with self._beginning(First("hosts.of_another", run._asdict(), self._refuse), *also):
+        with self.beginning(First("hosts.of_another", run._asdict(), self._refuse)):
             yield
 
     def _refuse(self, write: Writing, found: list[Row]) -> None:
@@ -311,7 +304,8 @@ class Hosts(Presence):
             raise errors.Superseded(self.database.url, f"it is a run of host '{name}'")
 
     @contextmanager
-    def _beginning(self, *first: First) -> Iterator[None]:
+    def beginning(self, *first: First) -> Iterator[None]:
+        """Transactions over a session within ask this as they begin."""
         self.first = first
         try:
             yield

@@ -252,8 +252,8 @@ class Opened(Given):
         with self.in_queue(actor=actor) as write:
             return batch.store(write, tasks, sessions, max_queued=max_queued)
 
-    def after_claim(self, session: str) -> None:
-        """The agent will find the files of its session on this machine."""
+    def make_files(self, session: str) -> None:
+        """Have the files of a session on this machine, where the agent of what is claimed will look for them."""
         from agentq_cli.engines.fleet.agents_files import AgentsFiles
 
         with contextlib.suppress(AgentqError, OSError):  # it is claimed; the start says what cannot be written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentq_cli.base.context import contextmanager
 from agentq_cli.engines.fleet.hosts import Hosts
 from agentq_cli.engines.fleet.logs import Logs
 from agentq_cli.engines.fleet.opened import Opened
@@ -9,17 +10,21 @@ from agentq_cli.engines.shared.readings import Readings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
     from typing import Any
 
     from agentq_cli.engines.fleet.hooks import Hooks
     from agentq_cli.engines.fleet.moving import Moving
     from agentq_cli.engines.fleet.placing import Placing
+    from agentq_cli.engines.fleet.turn import Turn
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
     from agentq_cli.model.actions import Actor
-    from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
+
+NO_OUTCOMES: Mapping[RunId, Outcome] = {}
 
 
 class FleetQueue(Opened, Hosts, Logs, Readings):
@@ -29,27 +34,32 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         Hosts.__init__(self)
         Logs.__init__(self)
         self._voice: Voice | None = None
+        self._alone: Collection[Address] = ()
         Opened.__init__(self, *args, **options)
 
     # Runs
 
-    def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        from agentq_cli.engines.fleet import ending, errors
+    @contextmanager
+    def turn(
+        self, session: str, outcomes: Mapping[RunId, Outcome] = NO_OUTCOMES, *, actor: Actor, background: bool = False
+    ) -> Iterator[Turn]:
+        from agentq_cli.engines.fleet.turn import Turn
 
-        try:
-            with (
-                self.own_run(run, *ending.asks(run)),
-                self.in_session(run.session, actor=actor, background=background) as write,
-            ):
-                return ending.ended(write, run, outcome)
-        except errors.Superseded as error:
-            with self.in_session(run.session, actor=actor, background=background) as write:
-                write.record("late", run.seq, run=run, reason=f"{error.why}; {outcome.status} was not recorded")
-            return None
+        whole = self.in_session(session, actor=actor, background=background)
+        with self.beginning(*Turn.first(self, session, outcomes)), whole as write:
+            turn = Turn(self, write, outcomes)
+            yield turn
+        self._alone = turn.alone
+        if turn.claimed:
+            self._claimed.update(turn.claims)
+            self.make_files(session)
 
     def why_unposted(self, run: RunId | str) -> str | None:
         """Never: the result row is in the commit that ends the run."""
         return None
+
+    def stopped_behind(self, task: Task) -> list[Task]:
+        return [] if task.address in self._alone else super().stopped_behind(task)
 
     # What waits for tasks of other sessions is settled in the commit that ends them
 

@@ -11,6 +11,9 @@ from agentq_cli.engines.fleet.queries import parts
 OFTEN = 3
 """How often a statement is said before it is prepared."""
 
+PLANS_MS = 10_000
+"""How long a plan may last."""
+
 OPTIONAL = ")s IS NULL"
 """What makes the best plan of a statement depend on its values."""
 
@@ -19,8 +22,16 @@ class Statements:
     """Those of one session. A text has the placeholders of the driver."""
 
     def __init__(self) -> None:
+        self._planned_at = 0
         self._said: dict[str, int] = {}
         self._prepared: dict[str, str] = {}
+
+    def old(self, now: int) -> bool:
+        """Whether their plans are to be made anew: tables may have grown since. `now` is monotonic."""
+        old = now - self._planned_at >= PLANS_MS
+        if old:
+            self._planned_at = now
+        return old
 
     def prepared(self, text: str) -> str | None:
         """How to say what is prepared, with the same placeholders; None if it is not."""

@@ -37,6 +37,10 @@ MOST_ROWS = 200
 """How many new tasks are sent at once, so that the server never waits for long in mid-transaction."""
 
 
+AROUND = (("dispatch.running", NOTHING), ("dispatch.paused_sessions", NOTHING))
+"""What else prevents starts, and is the same at any time."""
+
+
 class Asking:
     """A connection, asked. `own` are the values that every statement may use."""
 
@@ -94,10 +98,19 @@ class Asking:
         ((newest, rebuilt),) = self.ask("dispatch.marks")
         return newest, rebuilt
 
+    def foresee(self, now: int, *, after: int | None, sessions: Collection[str]) -> None:
+        self.expect(*AROUND, ("read.holds", {"now": now}), ("dispatch.marks", {}))
+        if after is not None:
+            self.expect(("dispatch.changed", {"after": after}))
+        if sessions:
+            self.expect(_heads_of(now, sessions))
+        for session in sessions if len(sessions) == 1 else ():
+            self.expect(("read.session_retrying", {"session": session, "now": now}))
+
     def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
         if sessions is None:
             return self.ask("dispatch.heads", {"now": now})
-        return self.ask("dispatch.heads_of", {"now": now, "sessions": ",".join(sessions)})
+        return self.ask(*_heads_of(now, sessions))
 
     def environment(self, number: int) -> str | None:
         """See `transaction.Reading`; in a file of the host that captured it."""
@@ -115,6 +128,10 @@ class Asking:
                 yield
         finally:
             self._of_moment = before
+
+
+def _heads_of(now: int, sessions: Collection[str]) -> tuple[str, Values]:
+    return "dispatch.heads_of", {"now": now, "sessions": ",".join(sorted(sessions))}
 
 
 class Commit:
@@ -257,11 +274,15 @@ class SessionWrite(Writing):
         """Nothing: what is known of a task is its row."""
 
     def put(self, before: Task, after: Task) -> bool:
-        columns = dict.fromkeys(rows.STATE) | rows.state_columns(after)
+        none = dict.fromkeys(rows.STATE)
+        was, columns = none | rows.state_columns(before), none | rows.state_columns(after)
+        # Each column that is written takes along what is derived from it, and each set of them is a statement.
+        columns = {name: value for name, value in columns.items() if value != was[name]}
         if after.work is not before.work:
             columns |= dict.fromkeys(rows.WORK) | _work(after)
-        fence = {"before_status": before.status, "before_runs": before.runs}
-        self._tell(queries.save(tuple(columns), self.database.schema), {**columns, **fence})
+        if columns:
+            fence = {"before_status": before.status, "before_runs": before.runs}
+            self._tell(queries.save(tuple(columns), self.database.schema), {"seq": after.seq, **columns, **fence})
         # It still is as `before`: that was read in this transaction, and nobody else writes meanwhile.
         return True
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.context import suppress
+from agentq_cli.base.context import contextmanager, suppress
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.base.identity import Identity
-from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, files, migrations, opening, rehearsal
 from agentq_cli.engines.local.opened import Opened
 from agentq_cli.engines.local.queries import statement
@@ -26,9 +25,11 @@ if TYPE_CHECKING:
     from agentq_cli.base.clock import Clock
     from agentq_cli.engines.local.moving import Moving
     from agentq_cli.engines.local.placing import Placing
+    from agentq_cli.engines.local.turn import Turn
     from agentq_cli.engines.local.voice import Voice
     from agentq_cli.engines.nouns import Renewal, Rescued
     from agentq_cli.engines.shared.hooks import Hooks
+    from agentq_cli.engines.transaction import Values
     from agentq_cli.host.output import Output
     from agentq_cli.host.run_directory import RunDirectory
     from agentq_cli.model.addresses import RunId
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.workers import Sign, Supervisor
 
 NO_SIGNS: Mapping[RunId, Sign] = {}
+NO_OUTCOMES: Mapping[RunId, Outcome] = {}
 
 
 class LocalQueue(Opened, Readings):
@@ -94,49 +96,61 @@ class LocalQueue(Opened, Readings):
     def put_output(self, run: RunId, directory: RunDirectory, *, over: bool = False) -> int | None:
         return None  # whoever may open the queue may open the files
 
-    def after_claim(self, session: str) -> None:
-        # An agent must not find a file in mid-commit.
-        from agentq_cli.engines.local import reindex
+    @contextmanager
+    def turn(
+        self,
+        session: str,
+        outcomes: Mapping[RunId, Outcome] = NO_OUTCOMES,
+        *,
+        actor: Actor,
+        background: bool = False,
+    ) -> Iterator[Turn]:
+        from agentq_cli.engines.local import asked, reindex
+        from agentq_cli.engines.local.turn import Turn, result_row
 
-        with suppress(OSError):  # it is claimed, even if its files cannot be opened
-            reindex.roll_back_dead_writers(self.state, [session])
+        workers = [self.worker(run.address) for run in outcomes]
+        live = {worker.id for worker in workers if worker is not None}
+        ended = [(run, each) for run, each in outcomes.items() if run in live]
+        messages = [result_row(run, each.status, each.result, each.finished_at) for run, each in ended]
+        posted = self.post("post", session, messages)
+        if posted and self.state.kept is not None:
+            # Otherwise a supervisor would check it next, and record in a separate commit that nothing was requested.
+            quiet = asked.quiet(self.state, session)
+            if quiet is not None:
+                self.answered[session] = quiet
+        else:
+            quiet = None
+        with self.in_session(session, actor=actor, background=background) as write:
+            turn = Turn(write, outcomes, posted, quiet)
+            yield turn
+        if turn.ended:
+            self.ring()
+        if turn.claimed:
+            with suppress(OSError):  # it is claimed, even if its files cannot be opened
+                # An agent must not find a file in mid-commit.
+                reindex.roll_back_dead_writers(self.state, [session])
 
-    def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
-        import random
-
-        from agentq_cli.engines.local import asked
-        from agentq_cli.engines.steps import finish
-
-        live = self.worker(run.address)
-        posted = live is not None and live.id == run
-        posted = posted and self.post("post", run, outcome.status, outcome.result, outcome.finished_at)
-        # Otherwise a supervisor would check it next, and record in a separate commit that nothing was requested.
-        quiet = asked.quiet(self.state, run.session) if posted and self.state.kept is not None else None
-        with self.in_session(run.session, actor=actor, background=background) as write:
-            task = finish.finish(write, run, outcome, posted=posted, jitter=random.random())
-            if task is not None and quiet is not None:
-                write.tell("requests.set_stamp", {"session": run.session, "stamp": quiet})
-        if quiet is not None:
-            self.answered[run.session] = quiet
-        self.ring()
-        return task
-
-    def post(self, name: str, run: RunId, status: str, result: object, at: int) -> bool:
+    def post(self, name: str, session: str, messages: Sequence[tuple[RunId, Values]]) -> set[RunId]:
+        """Append result rows to a session's outbound.db; returns the runs whose row it has now."""
         # In a separate commit: the agent may have locked, moved or broken the file, and nothing depends on it.
-        path, rehearsed = self.state.outbound(run.session), rehearsal.rehearsing()
-        content = dumps({"run": str(run), "task": str(run.address), "status": str(status), "result": result})
+        path, rehearsed = self.state.outbound(session), rehearsal.rehearsing()
+        if not messages:
+            return set()
+        posted: set[RunId] = set()
         try:
-            with files.opened_outbound(self.state, run.session, connection.BACKGROUND_BUSY_MS) as database:
+            with files.opened_outbound(self.state, session, connection.BACKGROUND_BUSY_MS) as database:
                 if rehearsed:
-                    return os.access(path, os.W_OK)
-                values = {"id": str(run), "content": content, "at": at}
+                    return {run for run, _ in messages} if os.access(path, os.W_OK) else set()
                 with connection.transaction(database, path):
-                    posted = database.execute(statement(f"dispatch.{name}"), values).rowcount == 1
+                    for run, values in messages:
+                        if database.execute(statement(f"dispatch.{name}"), values).rowcount == 1:
+                            posted.add(run)
         except (AgentqError, OSError) as error:
-            self._unposted[str(run)] = str(error)
-            return False
-        if not posted:
-            self._unposted[str(run)] = "it already has a row with that id"
+            self._unposted |= {str(run): str(error) for run, _ in messages}
+            return set()
+        for run, _ in messages:
+            if run not in posted:
+                self._unposted[str(run)] = "it already has a row with that id"
         return posted
 
     def why_unposted(self, run: RunId | str) -> str | None:

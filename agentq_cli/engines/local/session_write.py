@@ -23,6 +23,7 @@ from agentq_cli.model.statuses import Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from contextlib import AbstractContextManager
 
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.runs import Run
@@ -44,6 +45,13 @@ class SessionWrite(Writing):
         self.moved = False
         """Whether directories of runs were moved aside (`aside`); that is undone if the transaction fails."""
         self.unsettled: list[int] = []
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()  # nobody else writes meanwhile
+
+    def marks(self) -> tuple[int, object]:
+        (found,) = self.ask("dispatch.marks_attached")
+        return found
 
     def task(self, seq: int) -> Task:
         """The task as it is now, locked. Raises NotFound.

@@ -14,6 +14,7 @@ from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import loads
 from agentq_cli.engines.local import aside, condition, connection, holds, rehearsal, reindex, seen, turns
 from agentq_cli.engines.local.sessions import settle_aside
+from agentq_cli.engines.local.turn import result_row
 from agentq_cli.engines.local.turns import Turn
 from agentq_cli.engines.nouns import Fault, Leftovers, Trouble
 from agentq_cli.host.ring import held
@@ -257,7 +258,8 @@ class Upkeep:
         while found := self._queue.reading.ask("dispatch.unposted", {"after": after}):
             for session, seq, attempt, result, status, at, _ in found:
                 run = RunId(session, seq, attempt)
-                if self._queue.post("post_again", run, status, None if result is None else loads(result), at):
+                row = result_row(run, status, None if result is None else loads(result), at)
+                if self._queue.post("post_again", session, [row]):
                     self._queue.tell("dispatch.posted", run._asdict())
                 else:
                     yield str(run)

@@ -12,16 +12,18 @@ from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from agentq_cli.base.clock import Clock
     from agentq_cli.base.errors import AgentqError
     from agentq_cli.base.identity import Identity
+    from agentq_cli.engines.shared.turn import Turn
     from agentq_cli.engines.subdoors import Placing
     from agentq_cli.engines.transaction import Reading, Snapshots, Transaction, Values, Writing
     from agentq_cli.host.place import Place
-    from agentq_cli.model.addresses import Address
+    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import NewTask, Task
     from agentq_cli.model.workers import Supervisor
 
@@ -70,6 +72,11 @@ class Given(Protocol):
 
     # Transactions
 
+    def turn(
+        self, session: str, outcomes: Mapping[RunId, Outcome] = ..., *, actor: Actor, background: bool = False
+    ) -> AbstractContextManager[Turn]:
+        """See `verbs.Queue`."""
+
     def in_session(
         self, session: str, *, actor: Actor = Actor.USER, create: bool = False, background: bool = False
     ) -> AbstractContextManager[Transaction]:
@@ -106,9 +113,6 @@ class Given(Protocol):
         and why is added to `trouble`, once for each reason."""
 
     # After a commit
-
-    def after_claim(self, session: str) -> None:
-        """Called when a task of the session has been claimed, before it is started."""
 
     def forget_runs(self, tasks: Sequence[Task]) -> None:
         """Remove what the runs of pruned tasks have left on this machine."""

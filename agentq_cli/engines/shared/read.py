@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Any
 
+    from agentq_cli.base.identity import Identity
+    from agentq_cli.engines.nouns import Calls
     from agentq_cli.engines.shared.given import Given
     from agentq_cli.engines.transaction import Reading
     from agentq_cli.model.runs import Run
@@ -168,6 +170,15 @@ def load(
             except AgentqError as error:
                 trouble.append(error)
     return [by_address[address] for address in addresses if address in by_address]
+
+
+def calls(reading: Reading, supervisor: Identity, now: int) -> Calls:
+    """What a supervisor has to do in addition to starting and settling."""
+    from agentq_cli.engines.nouns import Calls
+
+    (found,) = reading.ask("dispatch.calls", rows.identity_columns(supervisor) | {"now": now})
+    expired, arriving, stops, strangers, known, jobs = found
+    return Calls(bool(expired), bool(arriving), bool(stops), bool(strangers), bool(known), jobs)
 
 
 def run(reading: Reading, run_id: RunId) -> Run:

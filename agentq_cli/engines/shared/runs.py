@@ -1,4 +1,4 @@
-"""Runs: picked, claimed, watched, stopped; and the supervisors that watch them. How a run ends is each engine's own."""
+"""Runs: picked, claimed, watched, stopped, ended; and the supervisors that watch them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from agentq_cli.model.actions import Actor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from typing import TypeAlias, Unpack
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from typing import Unpack
 
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan, WhichRuns
+    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Claiming, Plan, WhichRuns
     from agentq_cli.engines.steps import heads
     from agentq_cli.engines.transaction import Row
     from agentq_cli.model.addresses import Address, RunId
-    from agentq_cli.model.runs import Run
+    from agentq_cli.model.runs import Outcome, Run
+    from agentq_cli.model.tasks import Task
     from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
-
-    Parallel: TypeAlias = "Callable[[str], int | None]"
 
 
 class Runs(Tasks):
@@ -77,11 +76,7 @@ class Runs(Tasks):
         return heads.around(self.reading, self.now)
 
     def calls(self, supervisor: Identity) -> Calls:
-        from agentq_cli.engines.nouns import Calls
-
-        (found,) = self.reading.ask("dispatch.calls", rows.identity_columns(supervisor) | {"now": self.now})
-        expired, arriving, stops, strangers, known, jobs = found
-        return Calls(bool(expired), bool(arriving), bool(stops), bool(strangers), bool(known), jobs)
+        return read.calls(self.reading, supervisor, self.now)
 
     def next_due(self) -> int | None:
         ((due,),) = self.reading.ask("dispatch.next_due", {"now": self.now})
@@ -117,37 +112,13 @@ class Runs(Tasks):
                 return None
             return claim.candidate(write, head, task)
 
-    def claim(
-        self,
-        candidate: Candidate,
-        plan: Plan,
-        *,
-        supervisor: Identity,
-        jobs: int,
-        parallel: Parallel,
-        host: str,
-        fleet_jobs: int | None = None,
-        newest: LastStart | None = None,
-        monotonic: int = 0,
-    ) -> Claim | None:
-        from agentq_cli.engines.steps import claim
+    def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:
+        with self.turn(candidate.head.session, actor=Actor.SUPERVISOR, background=True) as turn:
+            return turn.claim(candidate, plan, **options)
 
-        with self.in_session(candidate.head.session, actor=Actor.SUPERVISOR, background=True) as write:
-            claimed = claim.claim(
-                write,
-                candidate,
-                plan,
-                supervisor=supervisor,
-                jobs=jobs,
-                parallel=parallel,
-                host=host,
-                fleet_jobs=fleet_jobs,
-                newest=newest,
-                monotonic=monotonic,
-            )
-        if claimed is not None:
-            self.after_claim(claimed.run.session)
-        return claimed
+    def finish(self, run: RunId, outcome: Outcome, *, actor: Actor, background: bool = False) -> Task | None:
+        with self.turn(run.session, {run: outcome}, actor=actor, background=background) as turn:
+            return turn.finish(run)
 
     def claimed(self, run: RunId) -> Claim | None:
         from agentq_cli.engines.steps import claim

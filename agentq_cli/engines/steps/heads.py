@@ -14,6 +14,7 @@ from agentq_cli.policy import order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentq_cli.engines.subdoors import Turn
     from agentq_cli.engines.transaction import Reading, Snapshots
 
 MOST = 500
@@ -100,6 +101,15 @@ class Heads:
     def doubt(self, session: str) -> None:
         self._doubted.add(session)
 
+    def forget(self) -> None:
+        self._seen = None
+
+    def foresee(self, turn: Turn, session: str) -> None:
+        self._foresee(turn.reading, turn.now, {*self._doubted, session})
+
+    def _foresee(self, reading: Snapshots, now: int, sessions: Collection[str]) -> None:
+        reading.foresee(now, after=None if self._seen is None else self._seen[0], sessions=sessions)
+
     def pick(
         self,
         *,
@@ -111,14 +121,17 @@ class Heads:
         without: Collection[str] = (),
         fleet_jobs: int | None = None,
         fits: order.Fits = order.anywhere,
+        turn: Turn | None = None,
     ) -> order.Head | None:
         from agentq_cli.policy import admission
 
-        with self._reading.snapshot():
-            found = around(self._reading, now)
+        reading = self._reading if turn is None else turn.reading
+        with reading.snapshot():
+            self._foresee(reading, now, self._doubted)
+            found = around(reading, now)
             if admission.caps(found.workers, jobs, found.everywhere, fleet_jobs).holding:
                 return None
-            self._follow(now)
+            self._follow(reading, now)
             places = order.Places(found.directories, place, parallel, fits)
 
             def may_start(head: order.Head) -> bool:
@@ -130,40 +143,40 @@ class Heads:
                 width = parallel(head.session)
                 # In this order: the lane may take a query, and there may be thousands of heads that do not fit here.
                 may = order.startable(head, found, now=now, parallel=parallel) and places.fit(head)
-                return may and no_retry_first(self._reading, head, found, now=now, width=width) and places.free(head)
+                return may and no_retry_first(reading, head, found, now=now, width=width) and places.free(head)
 
             while True:
                 head = self._ready.pick(may_start, now=now, ageing_ms=ageing_ms)
                 if head is not None or not self._doubted:
                     return head
                 places = order.Places(found.directories, place, parallel, fits)
-                self._reread(now)
+                self._reread(reading, now)
 
-    def _follow(self, now: int) -> None:
-        last, rebuilt = self._reading.ask("dispatch.marks")[0]
+    def _follow(self, reading: Snapshots, now: int) -> None:
+        last, rebuilt = reading.marks()
         seen, seen_rebuilt = self._seen or (0, None)
         changed = []
         if self._seen is not None and 0 < last - seen <= MOST:
-            changed = self._reading.ask("dispatch.changed", {"after": seen})
+            changed = reading.ask("dispatch.changed", {"after": seen})
         # If some of the new events are missing, their tasks have been pruned.
         told = self._seen is not None and rebuilt == seen_rebuilt and len(changed) == last - seen
         if not told or monotonic_ms() - self._read_at >= ANEW_MS:
-            self._read_all(now)
+            self._read_all(reading, now)
         self._doubted.update(session for (session,) in changed if session is not None)
         self._seen = (last, rebuilt)
-        self._reread(now)
+        self._reread(reading, now)
 
-    def _read_all(self, now: int) -> None:
+    def _read_all(self, reading: Snapshots, now: int) -> None:
         self._ready.clear()
         self._doubted.clear()
         self._read_at = monotonic_ms()
-        self._put({}, heads(self._reading, now))
+        self._put({}, heads(reading, now))
 
-    def _reread(self, now: int) -> None:
+    def _reread(self, reading: Snapshots, now: int) -> None:
         if self._doubted:
             sessions = sorted(self._doubted)
             self._doubted.clear()
-            self._put({session: [] for session in sessions}, heads(self._reading, now, sessions))
+            self._put({session: [] for session in sessions}, heads(reading, now, sessions))
 
     def _put(self, of: dict[str, list[order.Head]], found: Iterable[order.Head]) -> None:
         for head in found:

@@ -140,11 +140,12 @@ SELECT name FROM agentq.sessions ORDER BY name
 SELECT count(*) FROM agentq.tasks
 WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priority = :priority AND due_at < :due_at))
 
+-- Sorted by what is no index's order, so that none is walked for that.
 -- name: session_retrying
 SELECT seq FROM agentq.tasks
 WHERE session = :session AND status = 'queued' AND retry = 1
   AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
-ORDER BY due_at, seq
+ORDER BY due_at + 0, seq
 
 -- name: ended_before
 SELECT session, seq FROM agentq.tasks AS t

@@ -40,6 +40,11 @@ SELECT
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0),
        (SELECT value FROM meta WHERE name = 'rebuilt')
 
+-- The same for a connection to which the index is attached: the session's file has such a table too.
+-- name: marks_attached
+SELECT coalesce((SELECT seq FROM idx.sqlite_sequence WHERE name = 'events'), 0),
+       (SELECT value FROM meta WHERE name = 'rebuilt')
+
 -- name: rebuilt
 INSERT INTO meta (name, value) VALUES ('rebuilt', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
 
