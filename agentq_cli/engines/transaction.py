@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, TypeAlias
 
+    from agentq_cli.engines.steps.entering import Entering
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Run
@@ -104,6 +105,9 @@ class Transaction(Writing, Protocol):
     unsettled: list[int]
     """Tasks that have ended or been reopened, and whose dependents are still to be settled."""
 
+    dependents: int
+    """How many tasks have been found that waited for one that has ended or been reopened."""
+
     def task(self, seq: int) -> Task:
         """The task as it is now, locked. Raises NotFound."""
 
@@ -116,7 +120,7 @@ class Transaction(Writing, Protocol):
     def next_seq(self) -> int:
         """The N of the next new task."""
 
-    def insert(self, new: Sequence[Task], batch: str | None = None) -> None:
+    def insert(self, new: Sequence[Entering], batch: str | None = None) -> None:
         """Insert new tasks under the seqs that they have; invisible to others if they belong to a batch.
 
         `publish` or `mirror` follows. What a task waits for is stored by `dependencies.enter`, once all of those tasks

@@ -45,10 +45,12 @@ class Fuse:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
 
     def disarm(self) -> None:
-        """Nothing is left that may live too long."""
+        """Nothing is left that may live too long. It cannot be used again: another run has a fuse of its own."""
+        # An alarm that has come is looked at in this call, and none after it.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGALRM,))
-        self._alarm.set(None)
-        self._killer.set(None)
+        self._blow = None
+        self._alarm.delete()
+        self._killer.delete()
 
     def _set(self) -> None:
         deadline, lease_ms = self._lease.deadline, self._lease.lease_ms

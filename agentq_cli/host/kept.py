@@ -143,14 +143,12 @@ class Kept:
                 return True
             self.peak_rss = max(self.peak_rss or 0, usage.ru_maxrss * 1024)
             if self._agent is not None and pid == self._agent.pid:
-                self._ended(self._agent, status)
+                self._ended(status)
 
-    def _ended(self, agent: Agent, status: int) -> None:
+    def _ended(self, status: int) -> None:
         self.status = status
         if (kills := oom_kills()) is not None and self._oom_kills_before is not None:
             self.oom_kills = kills - self._oom_kills_before
-        if (reason := agent.failure()) is not None:
-            self._fail_spawn(reason)
         if not self._killing:  # Processes that it left behind get a grace time of their own.
             self._steps = self._stop_steps(interrupt_first=False)
 

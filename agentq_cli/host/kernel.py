@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agentq_cli.base import procfs
 
@@ -18,6 +19,11 @@ SIGEV_SIGNAL = 0
 TIMER_ABSTIME = 1
 RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
 LIBRARY_SIGNALS = (32, 33)
+POSIX_SPAWN_SETSIGDEF = 0x04
+POSIX_SPAWN_SETSIGMASK = 0x08
+POSIX_SPAWN_SETSID = 0x80
+ENOUGH = 1024
+"""Bytes, for any of the structures of posix_spawn(3) in any C library; the largest has 336."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _fallocate = getattr(_libc, "fallocate64", None) or _libc.fallocate
@@ -64,9 +70,60 @@ def default_library_signals() -> None:
             _libc.syscall(ctypes.c_long(number), ctypes.c_long(each), nothing, None, ctypes.c_size_t(8))
 
 
+def spawn(program: str, argv: Sequence[str], env: Mapping[str, str], stdio: Sequence[int]) -> int:
+    """Start a program as the leader of a process session of its own, with `stdio` as its first descriptors, default
+    handlers for all signals and none of them blocked. Returns its pid once it runs (posix_spawn(3)).
+
+    Unlike `os.posix_spawn` it also resets the signals that the C library reserves for itself. Raises OSError as
+    execve(2) does, and ValueError for what that cannot be given.
+    """
+    sys.audit("os.posix_spawn", program, argv, env)
+    if not argv or not argv[0]:
+        raise ValueError("its first word is empty")
+    if not all(env) or "=" in "".join(env):
+        raise ValueError("illegal environment variable name")
+    variables = [f"{name}={value}" for name, value in env.items()]
+    pid, actions = ctypes.c_int(), ctypes.create_string_buffer(ENOUGH)
+    _libc.posix_spawn_file_actions_init(actions)
+    for number, descriptor in enumerate(stdio):
+        _libc.posix_spawn_file_actions_adddup2(actions, descriptor, number)
+    failed = _libc.posix_spawn(
+        ctypes.byref(pid), _words([program])[0], actions, _spawn_attributes(), _words(argv), _words(variables)
+    )
+    _libc.posix_spawn_file_actions_destroy(actions)
+    if failed:
+        raise OSError(failed, os.strerror(failed), program)
+    return pid.value
+
+
+def _words(texts: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
+    """An array as that of execve(2)."""
+    words = os.fsencode("\0".join(texts)).split(b"\0") if texts else []
+    if len(words) != len(texts):
+        raise ValueError("embedded null byte")
+    return (ctypes.c_char_p * (len(words) + 1))(*words, None)
+
+
+def _spawn_attributes() -> ctypes.Array[ctypes.c_char]:
+    attributes = ctypes.create_string_buffer(ENOUGH)
+    _libc.posix_spawnattr_init(attributes)
+    flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID
+    _libc.posix_spawnattr_setflags(attributes, ctypes.c_short(flags))
+    # Not made by sigaddset(3), which refuses the signals of the library.
+    _libc.posix_spawnattr_setsigdefault(attributes, ctypes.create_string_buffer(b"\xff" * 8, ENOUGH))
+    _libc.posix_spawnattr_setsigmask(attributes, ctypes.create_string_buffer(ENOUGH))
+    return attributes
+
+
 def punch_hole(descriptor: int, begin: int, end: int) -> None:
     """Free the blocks from `begin` to `end`; the file keeps its size (fallocate(2)). Raises OSError."""
     if _fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, end - begin) != 0:
+        _fail()
+
+
+def reserve(descriptor: int, begin: int, end: int) -> None:
+    """Reserve the blocks from `begin` to `end`; the file keeps its size (fallocate(2)). Raises OSError."""
+    if _fallocate(descriptor, FALLOC_FL_KEEP_SIZE, begin, end - begin) != 0:
         _fail()
 
 
@@ -89,6 +146,11 @@ class Timer:
         seconds, rest = divmod(at_ms or 0, 1000)
         when = (ctypes.c_long * 4)(0, 0, seconds, rest * 1_000_000)  # struct itimerspec, which does not repeat
         if self._library.timer_settime(self._id, TIMER_ABSTIME, when, None) != 0:
+            _fail()
+
+    def delete(self) -> None:
+        """Have it end nothing any more. Raises OSError."""
+        if self._library.timer_delete(self._id) != 0:
             _fail()
 
 

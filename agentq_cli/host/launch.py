@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import select
@@ -15,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from agentq_cli.base import json_text
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
+from agentq_cli.host import handing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.model.trees import Asked
 
-HEADER = struct.Struct("!I?")  # Precedes each request, which is JSON: its length, and whether the run has a lease.
-ANSWER = struct.Struct("!iI")  # The shim's pid with its pidfd attached, or 0 and the errno of the failed fork.
+ANSWER = struct.Struct("!I")  # 0 once a keeper has been given the run, or the errno of what failed.
 CLOSE_MS = 1_000
 ANSWER_SECONDS = 5.0
 """How long a launcher may take to answer, including its own start on a busy machine. Two such time-outs, plus the
@@ -119,11 +118,11 @@ class LauncherGone(OSError):
 
 
 class Launcher:
-    """The connection to a process that forks a shim for each run. Start it before opening any database; use it from one
-    thread.
+    """The connection to a process that gives each run to a keeper, and forks those. Start it before opening any
+    database; use it from one thread.
 
-    The shims live on after the launcher is closed or killed. One that has started runs with a lease is only let go: it
-    stays until they have ended.
+    The keepers live on after the launcher is closed or killed, until their runs have ended. One that has started runs
+    with a lease is only let go: it stays until they have ended.
     """
 
     def __init__(self) -> None:
@@ -159,24 +158,23 @@ class Launcher:
         ours.settimeout(ANSWER_SECONDS)
         self._socket = ours
 
-    def launch(self, request: LaunchRequest) -> tuple[int, int]:
-        """Start a run. Returns the shim's pid, and a pidfd of the shim that the caller owns and that is readable once
-        it has ended.
+    def launch(self, request: LaunchRequest) -> int:
+        """Start a run. Returns a descriptor that the caller owns: the other end of the run's line (`handing`), which is
+        readable once nobody keeps the run any more.
 
         Only the `start` record tells whether the run was taken. Raises OSError if no process can be created, and
         LauncherGone; the run may have been taken even then. A launcher that was killed, or that does not answer in time
         because it was stopped, is replaced once. A run that the old one had started, or starts later, is not started
         twice, because the first `start` record wins.
         """
-        data = request.encode()
-        data = HEADER.pack(len(data), request.lease is not None) + data
+        data, leased = request.encode(), request.lease is not None
         try:
-            return self._ask(data, stays=request.lease is not None)
+            return self._ask(data, leased=leased)
         except (ConnectionError, LauncherGone):
             self.close()
             self.start()
         try:
-            return self._ask(data, stays=request.lease is not None)
+            return self._ask(data, leased=leased)
         except (ConnectionError, LauncherGone):
             self.close()
             raise
@@ -186,7 +184,7 @@ class Launcher:
         return -1 if self._socket is None else self._socket.fileno()
 
     def close(self) -> None:
-        """End the launcher but not its shims; if it does not end by itself, it is killed. One that is to stay is let
+        """End the launcher but not its keepers; if it does not end by itself, it is killed. One that is to stay is let
         go."""
         if self._socket is not None:
             self._socket.close()
@@ -212,20 +210,28 @@ class Launcher:
             os.waitpid(pid, 0)
         os.close(pidfd)
 
-    def _ask(self, data: bytes, *, stays: bool) -> tuple[int, int]:
+    def _ask(self, data: bytes, *, leased: bool) -> int:
         if self._socket is None:
             raise LauncherGone("the launcher was not started")
-        self._stays = self._stays or stays
+        self._stays = self._stays or leased
+        line, kept = os.pipe()
         try:
-            self._socket.sendall(data)
-            answer, pidfds, _, _ = socket.recv_fds(self._socket, ANSWER.size, 1)
+            handing.send(self._socket, handing.Asked(data, leased, kept))
+            self._hear_answer(self._socket)
+        except OSError:
+            os.close(line)
+            raise
+        finally:
+            os.close(kept)
+        return line
+
+    def _hear_answer(self, launcher: socket.socket) -> None:
+        try:
+            answer = launcher.recv(ANSWER.size)
         except TimeoutError:
             raise LauncherGone(f"the launcher did not answer within {ANSWER_SECONDS:g} s") from None
         if len(answer) < ANSWER.size:
             raise LauncherGone("the launcher ended without answering")
-        pid, number = ANSWER.unpack(answer)
+        (number,) = ANSWER.unpack(answer)
         if number:
-            raise OSError(number, f"cannot fork a process for the run: {os.strerror(number)}")
-        if not pidfds:
-            raise OSError(errno.EMFILE, f"cannot open a pidfd for the run: {os.strerror(errno.EMFILE)}")
-        return pid, pidfds[0]
+            raise OSError(number, f"cannot create a process for the run: {os.strerror(number)}")

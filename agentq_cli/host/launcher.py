@@ -1,8 +1,9 @@
-"""The process that forks the shims: small, single-threaded and without a database, so that forking is safe and cheap.
+"""The process that forks the keepers: small, single-threaded and without a database, so that forking is safe and cheap.
 
-A fresh interpreter would cost each run 6 to 16 ms and 9 MB; a fork of this process costs 2 ms and the pages it changes.
-The launcher ends when the supervisor closes the socket or dies; the shims live on. Where their runs have a lease it
-stays until they have ended, and kills what a shim left behind that was killed itself.
+A fresh interpreter would cost each keeper 6 to 16 ms and 9 MB; a fork of this process costs 2 ms and the pages it
+changes, and a keeper serves run after run. The launcher ends when the supervisor closes the socket or dies; the keepers
+live on until their runs have ended. Where these have a lease it stays as long, and kills what a keeper left behind that
+was killed itself.
 """
 
 from __future__ import annotations
@@ -11,41 +12,22 @@ import contextlib
 import errno
 import gc
 import os
-import resource  # noqa: F401  (os.wait4 would load it in every shim anew)
+import resource  # noqa: F401  (os.wait4 would load it in every keeper anew)
 import select
 import signal
 import socket
 
-from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.identity import Identity
-from agentq_cli.host import kernel, process, shim, tree
-from agentq_cli.host.launch import ANSWER, HEADER, HELD_SIGNALS, LaunchRequest
+from agentq_cli.host import handing, kernel, process, tree
+from agentq_cli.host.crew import Crew
+from agentq_cli.host.launch import ANSWER, HELD_SIGNALS, LaunchRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import NoReturn
 
 SELDOM_MS = 1_000
-"""How often at least to look for what a killed shim has left behind and cannot be ended."""
-
-
-class _Asked(NamedTuple):
-    """A request as it came."""
-
-    data: bytes
-    leased: bool
-
-
-class _Shim(NamedTuple):
-    """A shim that was forked. `request` is empty for a run without a lease."""
-
-    pid: int
-    request: bytes
-
-    @property
-    def leased(self) -> bool:
-        return bool(self.request)
+"""How often at least to look for what a killed keeper has left behind and cannot be ended."""
 
 
 def main(descriptor: int) -> NoReturn:
@@ -60,48 +42,37 @@ def main(descriptor: int) -> NoReturn:
     os.umask(0o077)
     os.chdir("/")
     # Anything else that the supervisor's caller left open (a lock, a pipe) must not stay open during a run.
-    _close_all_but(0, 1, 2, descriptor)
+    handing.close_all_but(0, 1, 2, descriptor)
     kernel.name_process("agentq-launcher")
-    process.boot_id()  # Read once for all shims.
-    # Without garbage collection the pages from before the fork are never written to and stay shared with all shims.
+    process.boot_id()  # Read once for all keepers.
+    # Without garbage collection the pages from before the fork are never written to and stay shared with all keepers.
     gc.disable()
     gc.freeze()
     serve(socket.socket(fileno=descriptor))
     os._exit(0)
 
 
-def _close_all_but(*keep: int) -> None:
-    """Close the descriptors that `/proc` lists, because the limit on their number may be a million."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in keep:
-            with contextlib.suppress(OSError):  # The descriptor of the listing itself is already closed.
-                os.close(int(name))
-
-
 def serve(requests: socket.socket) -> None:
-    """Fork one shim per request and reap those that ended, until end of file, and then until none with a lease is
-    left."""
-    shims: dict[int, _Shim] = {}
-    left: list[tree.Orphans] = []
-    wait_ms = tree.SETTLE_MS
+    """Give each run that is asked for to a keeper, and reap those that ended, until end of file; and then until no
+    keeper is idle or has a run with a lease."""
     poll = select.poll()
     poll.register(requests, select.POLLIN)
+    crew = Crew(poll)
+    left: list[tree.Orphans] = []
+    wait_ms = tree.SETTLE_MS
     asked = True
-    while asked or left or any(each.leased for each in shims.values()):
+    while asked or left or crew.stays:
         for descriptor, _ in poll.poll(wait_ms if left else None):
-            if descriptor in shims:
-                poll.unregister(descriptor)
-                left += _reap(shims.pop(descriptor))
-                os.close(descriptor)
+            if descriptor in crew:
+                left += _left_by(*crew.reap(descriptor))
                 wait_ms = tree.SETTLE_MS
-            elif (data := _receive(requests)) is None:
+            elif not _answer(requests, crew):
                 poll.unregister(requests)
+                crew.dismiss()
                 asked = False
-            else:
-                _launch(requests, data, shims, poll)
         if left:
             # At each step: what a dying agent leaves behind comes here only once it is dead.
-            strays = _strays(shims)
+            strays = _strays(crew.pids)
             for each in left:
                 each.remember(strays)
         with contextlib.suppress(OSError):  # Out of descriptors: the next look finds them.
@@ -109,61 +80,50 @@ def serve(requests: socket.socket) -> None:
         wait_ms = min(2 * wait_ms, SELDOM_MS)
 
 
-def _launch(requests: socket.socket, request: _Asked, shims: dict[int, _Shim], poll: select.poll) -> None:
+def _answer(requests: socket.socket, crew: Crew) -> bool:
+    """Serve the next request; False at the end of file."""
+    number = 0
     try:
-        # A pidfd of the shim is needed right after the fork: check beforehand that a descriptor is free.
-        os.close(os.dup(requests.fileno()))
-        if request.leased:
-            from agentq_cli.host import fuse  # noqa: F401  (each shim would load it anew)
-
-            kernel.become_subreaper()
-        pid = os.fork()
+        asked = handing.receive(requests)
+        if asked is None:
+            return False
+        try:
+            if asked.leased:
+                _prepare_for_leases()
+            crew.give(asked)
+        finally:
+            os.close(asked.line)
+    except ConnectionError:  # the supervisor has gone with something unread
+        return False
     except OSError as error:
-        requests.sendall(ANSWER.pack(0, error.errno or errno.EAGAIN))
-        return
-    if pid == 0:
-        shim.main(request.data, [requests.fileno(), *shims])
-    pidfd = os.pidfd_open(pid)
-    shims[pidfd] = _Shim(pid, request.data if request.leased else b"")
-    poll.register(pidfd, select.POLLIN)
-    socket.send_fds(requests, [ANSWER.pack(pid, 0)], [pidfd])
+        number = error.errno or errno.EAGAIN
+    try:
+        requests.sendall(ANSWER.pack(number))
+    except OSError:
+        return False
+    return True
 
 
-def _reap(ended: _Shim) -> list[tree.Orphans]:
-    """What is to be killed after the end of a shim: everything of a run whose lease was over before its shim could do
-    that."""
-    _, status = os.waitpid(ended.pid, 0)
-    if not (ended.leased and os.WIFSIGNALED(status)):
+def _prepare_for_leases() -> None:
+    from agentq_cli.host import fuse  # noqa: F401  (each keeper would load it anew)
+
+    kernel.become_subreaper()
+
+
+def _left_by(request: bytes, status: int) -> list[tree.Orphans]:
+    """What is to be killed after the end of a keeper: everything of a run whose lease was over before its keeper could
+    do that."""
+    if not (request and os.WIFSIGNALED(status)):
         return []
-    env = LaunchRequest.decode(ended.request).env
+    env = LaunchRequest.decode(request).env
     return [tree.Orphans(env.get("AGENTQ_RUN", ""), env.get("AGENTQ_STATE_DIR", ""), grace_ms=0)]
 
 
-def _strays(shims: Mapping[int, _Shim]) -> set[Identity]:
-    """What dead shims have left behind: it becomes a child of this process, whatever it did to its session and
+def _strays(keepers: set[int]) -> set[Identity]:
+    """What dead keepers have left behind: it becomes a child of this process, whatever it did to its session and
     environment."""
-    others = {each.pid for each in shims.values()}
     return {
         Identity(stat.pid, stat.start_time, process.realm())
         for stat in process.processes()
-        if stat.parent == os.getpid() and stat.pid not in others
+        if stat.parent == os.getpid() and stat.pid not in keepers
     }
-
-
-def _receive(requests: socket.socket) -> _Asked | None:
-    header = _exactly(requests, HEADER.size)
-    if header is None:
-        return None
-    size, leased = HEADER.unpack(header)
-    data = _exactly(requests, size)
-    return None if data is None else _Asked(data, leased)
-
-
-def _exactly(requests: socket.socket, size: int) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < size:
-        part = requests.recv(size - len(parts))
-        if not part:
-            return None
-        parts += part
-    return bytes(parts)

@@ -77,7 +77,7 @@ def own_start() -> tuple[int, int]:
 def alive(identity: Identity) -> bool:
     """Whether this exact process is still running. A zombie is not; a stopped process and another user's are.
 
-    This can only be known for this process's own realm; for others, see `attendance.lives` and `keeper.lives`.
+    This can only be known for this process's own realm; for others, see `attendance.lives` and `keeper.keeps`.
     """
     return procfs.alive(*identity)
 

@@ -23,8 +23,27 @@ FOR_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def load(path: str) -> dict[str, Any] | None:
     """The record as a dict; {} if it exists but is unreadable, None if it does not exist.
 
-    The agent can write to the directory, so a pipe, a link or a directory in a record's place counts as unreadable.
-    Any other failure is raised: a run must not look dead because we are out of descriptors.
+    It is the first line of its file. Raises OSError as `lines` does.
+    """
+    found = lines(path)
+    return None if found is None else parse(found[0])
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """A record as it was written; {} if that is unreadable."""
+    try:
+        document = loads(line.decode())
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def lines(path: str) -> list[bytes] | None:
+    """The lines of a file of records, at least one; what follows the last line feed counts as one. None if it does not
+    exist.
+
+    The agent can write to the directory, so a pipe, a link or a directory in its place counts as an empty file. Any
+    other failure is raised: a run must not look dead because we are out of descriptors.
     """
     try:
         descriptor = os.open(path, FOR_READING)
@@ -32,41 +51,34 @@ def load(path: str) -> dict[str, Any] | None:
         return None
     except OSError as error:
         if error.errno in UNFIT:
-            return {}
+            return [b""]
         raise
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return {}
-        document = loads(os.read(descriptor, LARGEST).decode().removesuffix("\n"))
-    except (ValueError, RecursionError):
-        return {}
+        whole = os.read(descriptor, LARGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)
-    return document if isinstance(document, dict) else {}
+    return whole.removesuffix(b"\n").split(b"\n")
 
 
-def link(path: str, document: Mapping[str, Any], *, keep: bool = False) -> bool:
-    """Put a document in place, complete, with its data synced; the caller syncs the directory. False: there is one
-    already.
+def link(path: str, document: Mapping[str, Any], *, locked: bool = False) -> int | None:
+    """Put a document in place, complete; the caller syncs and closes the descriptor that is returned, and syncs the
+    directory. None: there is one already.
 
-    With `keep` it stays open and locked for as long as this process lives, if the file system supports such locks.
+    With `locked` it is locked until the descriptor is closed, if the file system supports such locks, and says so.
     """
     temporary = f"{path}.{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    placed = False
+    descriptor = os.open(temporary, FOR_WRITING | os.O_APPEND, 0o600)
     try:
-        _write_all(descriptor, encode({**document, "locked": lock(descriptor)} if keep else document))
+        _write_all(descriptor, encode({**document, "locked": lock(descriptor)} if locked else document))
         os.link(temporary, path)
-        placed = True
-        # Synced once everything is in place: one journal commit instead of three, and nobody acts before it.
-        os.fsync(descriptor)
-    except FileExistsError:
-        return False
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, FileExistsError):
+            return None
+        raise
     finally:
-        if not (keep and placed):  # Otherwise it stays open and locked for as long as this process lives.
-            os.close(descriptor)
         os.unlink(temporary)
-    return True
+    return descriptor
 
 
 def put(path: str, document: Mapping[str, Any], *, synced: bool = False) -> None:

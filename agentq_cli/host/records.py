@@ -32,14 +32,16 @@ NOBODY = Identity(0, 0, "")
 class Start(NamedTuple):
     """A shim took the run: from now on something may be running. `monotonic_ms` counts within the boot of `identity`.
 
-    `locked`: the shim holds a lock on this record for as long as it lives, and the run's processes hold one on the
-    files that they print to (`RunDirectory.kept`, `RunDirectory.printing`).
+    `locked`: the shim holds a lock on this record for as long as it keeps the run, and the run's processes hold one on
+    the files that they print to (`RunDirectory.keeper_holds_lock`, `RunDirectory.output_is_open`). `serves`: the
+    process keeps one run after the other, and this is the one with this number.
     """
 
     identity: Identity
     started_at: int
     monotonic_ms: int
     locked: bool = False
+    serves: int = 1
 
 
 class Void(NamedTuple):
@@ -186,7 +188,11 @@ def _read(parse: Callable[[Mapping[str, Any]], Record], document: Document) -> R
 def _start(found: Document) -> Start:
     identity = Identity(_pid(found["pid"]), _whole(found["start_time"]), _text(found["boot_id"]))
     return Start(
-        identity, _whole(found["started_at"]), _whole(found["monotonic_ms"]), locked=found.get("locked") is True
+        identity,
+        _whole(found["started_at"]),
+        _whole(found["monotonic_ms"]),
+        locked=found.get("locked") is True,
+        serves=_whole(found.get("serves", 1)),  # An older keeper kept one run only.
     )
 
 

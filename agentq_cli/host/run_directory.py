@@ -1,8 +1,8 @@
 """The directory of one run: small JSON records through which processes that never meet agree on what happened.
 
 `start` and `stop` are hard-linked into place when complete, so the first one wins and no reader sees a partial record.
-Nobody acts on a torn one, because acting waits for the fsync. `exit` is renamed into place after an fsync: it is either
-complete or, if it is empty or torn after a power loss, counts as missing.
+Nobody acts on a torn one, because acting waits for the fsync. `exit` has its place and its space from the start on; as
+long as it is not complete, also after a power loss, it counts as missing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.trees import Landing, Left, Made
 
 EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
+UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 LONGEST_ERROR = 500
 OUTPUTS = ("stdout", "stderr", "check", "check.branch", "setup", "stages")
 """The files to which the programs of a run print."""
@@ -48,6 +49,7 @@ class RunDirectory:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._made: list[str] = []
+        self._lock: int | None = None
 
     def file(self, name: str) -> str:
         """The path of one of the run's files: `stdout`, `stderr`, `prompt`, `heartbeat`, `result`."""
@@ -69,7 +71,7 @@ class RunDirectory:
 
     def start(self) -> Start | Void | None:
         """Who took the run, or took it over last."""
-        document = self._load(self._taking())
+        document = self._load(self.taking())
         return None if document is None else records.read_start(document)
 
     def takes(self) -> int:
@@ -79,15 +81,17 @@ class RunDirectory:
             take += 1
         return take
 
-    def _taking(self) -> str:
+    def taking(self) -> str:
+        """The name of the record of who took the run last."""
         return _start_of(max(1, self.takes()))
 
-    def write_start(self, start: Start, take: int = 1) -> bool:
+    def write_start(self, start: Start, take: int = 1, slot: ExitSlot | None = None) -> bool:
         """Take the run for this shim, durably. False if another shim has it or it is void: then start nothing.
 
         `take` is 1, or one more than the `takes` of a run whose shim is dead and which this one takes over.
 
-        The record stays locked until this process ends, if the file system supports such locks.
+        The record stays locked until this process closes it, if the file system supports such locks. `slot` gets its
+        place.
         """
         identity = start.identity
         document = {
@@ -96,13 +100,18 @@ class RunDirectory:
             "boot_id": identity.boot_id,
             "started_at": start.started_at,
             "monotonic_ms": start.monotonic_ms,
+            "serves": start.serves,
             "tmpdir": None,  # Older versions of agentq, which did not compute the path, expect this key.
         }
-        return self._link(_start_of(take), document, keep=True)
+        return self._link(_start_of(take), document, locked=True, slot=slot)
+
+    def holds_lock(self) -> bool:
+        """Whether this process holds the lock on the `start` record, which it wrote."""
+        return self._lock is not None and files.lock(self._lock)
 
     def keeper_holds_lock(self) -> bool:
         """Whether the writer of the `start` record is still alive, in any PID namespace."""
-        return files.is_locked(self.file(self._taking()))
+        return files.is_locked(self.file(self.taking()))
 
     def output_is_open(self) -> bool:
         """Whether a process of the run still has one of its outputs open, in any PID namespace."""
@@ -136,10 +145,13 @@ class RunDirectory:
 
     def agent(self) -> Identity | None:
         """The agent's own process, alive or not; None if it is not recorded."""
-        document, start = self._load("agent"), self.start()
-        if not document or not isinstance(start, Start):
+        lines = files.lines(self.file(self.taking()))
+        start = None if lines is None else records.read_start(files.parse(lines[0]))
+        if lines is None or not isinstance(start, Start):
             return None
-        return records.read_agent(document, start.identity.boot_id)
+        # An older version of agentq wrote a file of this name.
+        document = files.parse(lines[-1]) if len(lines) > 1 else self._load("agent")
+        return None if document is None else records.read_agent(document, start.identity.boot_id)
 
     def pid(self) -> int | None:
         """The agent's own process; None if it is not recorded."""
@@ -147,10 +159,10 @@ class RunDirectory:
         return None if agent is None else agent.pid
 
     def write_agent(self, pid: int, start_time: int) -> None:
-        """Record the agent's process. Not synced: the record means nothing after a reboot."""
-        # Only two numbers, and written between fork and exec: done without the JSON encoder and the pages that it would
-        # copy.
-        files.put_bytes(self.file("agent"), b'{"pid": %d, "start_time": %d}\n' % (pid, start_time))
+        """Record the agent's process, or that of another program of the run which comes after it, as a line of the
+        `start` record that this process holds. Not synced: the record means nothing after a reboot."""
+        assert self._lock is not None
+        os.write(self._lock, b'{"pid": %d, "start_time": %d}\n' % (pid, start_time))
 
     def stop(self) -> Stop | None:
         """The recorded request to end the run, or None; see `post_stop`."""
@@ -287,9 +299,22 @@ class RunDirectory:
     def _load(self, name: str) -> dict[str, Any] | None:
         return files.load(self.file(name))
 
-    def _link(self, name: str, document: Mapping[str, Any], *, keep: bool = False) -> bool:
-        if not files.link(self.file(name), document, keep=keep):
+    def _link(
+        self, name: str, document: Mapping[str, Any], *, locked: bool = False, slot: ExitSlot | None = None
+    ) -> bool:
+        descriptor = files.link(self.file(name), document, locked=locked)
+        if descriptor is None:
             return False
+        if locked:
+            self._lock = descriptor
+        try:
+            if slot is not None:
+                slot.place()
+            # Synced once everything is in place: one journal commit instead of three, and nobody acts before it.
+            os.fsync(descriptor)
+        finally:
+            if not locked:
+                os.close(descriptor)
         files.sync_directory(self.path)
         while self._made:
             files.sync_directory(os.path.dirname(self._made.pop()))
@@ -301,11 +326,12 @@ def _start_of(take: int) -> str:
 
 
 class ExitSlot:
-    """The space for an exit record, reserved before there is anything to record."""
+    """The space for an exit record, reserved before there is anything to record. It is of use once."""
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
         self._temporary = directory.file(f"exit.{os.getpid()}")
+        self._placed = False
         self._descriptor = os.open(self._temporary, files.FOR_WRITING, 0o600)
         try:
             _allocate(self._descriptor, 0)
@@ -321,21 +347,34 @@ class ExitSlot:
             return error.errno in (errno.ENOSPC, errno.EDQUOT)
         return False
 
-    def write(self, record: Exit) -> None:
-        """Write the record, durably, to its final place."""
-        data = files.encode(_shortened(record).document())
-        # Overwrite the reserved blocks: truncating first would return them to a full disk.
-        os.pwrite(self._descriptor, data, 0)
-        os.ftruncate(self._descriptor, len(data))
-        os.fsync(self._descriptor)
-        os.close(self._descriptor)
+    def place(self) -> None:
+        """Give the record its place, where it is empty. The caller syncs the directory before anything can end."""
         os.rename(self._temporary, self._directory.file("exit"))
-        files.sync_directory(self._directory.path)
+        self._placed = True
+
+    def write(self, record: Exit) -> None:
+        """Write the record, durably, to its place. Raises OSError, also if the agent has taken that away."""
+        data = files.encode(_shortened(record).document())
+        try:
+            # Into the block that is reserved: no reader takes a part of it, or zeros behind it, for the record.
+            os.pwrite(self._descriptor, data, 0)
+            written = os.fstat(self._descriptor)
+            if written.st_size > len(data):
+                os.ftruncate(self._descriptor, len(data))
+            os.fsync(self._descriptor)
+            if not self._placed:
+                self.place()
+                files.sync_directory(self._directory.path)
+            elif not os.path.samestat(written, os.lstat(self._directory.file("exit"))):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._directory.file("exit"))
+        finally:
+            os.close(self._descriptor)
 
     def release(self) -> None:
         """Release the space: there will be no record."""
         os.close(self._descriptor)
-        os.unlink(self._temporary)
+        with suppress(FileNotFoundError):
+            os.unlink(self._directory.file("exit") if self._placed else self._temporary)
 
 
 def _shortened(record: Exit) -> Exit:
@@ -348,8 +387,16 @@ def _shortened(record: Exit) -> Exit:
 
 
 def _allocate(descriptor: int, offset: int) -> None:
+    from agentq_cli.host import kernel  # which commands need not load
+
     try:
-        os.posix_fallocate(descriptor, offset, EXIT_SPACE)
+        # Without changing its size: to shorten a file later would wait for the disk.
+        kernel.reserve(descriptor, offset, offset + EXIT_SPACE)
     except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+        if error.errno not in UNSUPPORTED:
             raise
+        try:
+            os.posix_fallocate(descriptor, offset, EXIT_SPACE)  # The C library writes zeros.
+        except OSError as failed:
+            if failed.errno not in UNSUPPORTED:
+                raise

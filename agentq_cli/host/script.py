@@ -50,8 +50,6 @@ def run(
     _end_everything(waking)
     if directory.stop() is not None:
         return None
-    if trouble is None and (reason := agent.failure()) is not None:
-        trouble = reason
     if trouble is None and status != 0:
         code = os.waitstatus_to_exitcode(status or 0)
         trouble = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"

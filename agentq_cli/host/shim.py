@@ -1,4 +1,4 @@
-"""The keeper of one run: forked by the launcher, it stays with the agent until nothing of the run is left.
+"""What a keeper does for one run: it stays with the agent until nothing of the run is left.
 
 It takes the run by writing its `start` record, carries out its stages (`policy.stages`), and writes the `exit` record.
 Only SIGKILL ends it early. A hang-up or a service manager's SIGTERM only makes it check for a stop record, so that a
@@ -13,7 +13,7 @@ import signal
 from collections.abc import Iterable
 
 from agentq_cli.base.clock import Clock, monotonic_ms
-from agentq_cli.host import keeper, kernel, process, taking, tmpdir, tree
+from agentq_cli.host import kernel, process, taking, tmpdir, tree
 from agentq_cli.host.kept import CHECK_MS, WAKING, Kept
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.records import Exit
@@ -32,22 +32,15 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Check
 
 
-def main(data: bytes, inherited: Iterable[int]) -> NoReturn:
-    """Carry out one launch request in this process, which was forked for it, then exit.
+def keep(data: bytes, serves: int = 1) -> bool:
+    """Take the run of this request, if nobody has it, and keep it to its end. Returns whether this process may keep
+    another one.
 
-    `inherited` are the launcher's descriptors. If they stayed open here, a supervisor would not notice that the
-    launcher ended.
+    `serves` is how many runs this process has been asked to keep by now.
     """
-    try:
-        os.setsid()
-        for descriptor in inherited:
-            os.close(descriptor)
-        kernel.name_process(keeper.NAME)
-        request = LaunchRequest.decode(data)
-        if (taken := taking.take(request)) is not None:
-            Shim(request, taken).run()
-    finally:
-        os._exit(0)
+    request = LaunchRequest.decode(data)
+    taken = taking.take(request, serves)
+    return taken is None or Shim(request, taken).run()
 
 
 def line_of(request: LaunchRequest) -> tuple[Stage, ...]:
@@ -94,8 +87,9 @@ class Shim:
             lands=request.lands,
         )
 
-    def run(self) -> None:
-        """Carry out the stages of the run, each until its process tree is gone, and record how it ended."""
+    def run(self) -> bool:
+        """Carry out the stages of the run, each until its process tree is gone, and record how it ended. Returns
+        whether this is on record, and nothing that others go by is left of it in this process."""
         if self._fuse is not None:
             self._fuse.arm(self._end_by_lease)
         if self._private_tmp is not None:
@@ -109,7 +103,7 @@ class Shim:
             self._facts = self._facts._replace(error=why, spawn_error=not self._programs)
         except Exception as error:  # Whatever a bug keeps from being done, the end is recorded.
             self._facts = self._facts._replace(error=f"bug in agentq: {error!r}")
-        self._finish()
+        return self._finish() and self._directory.holds_lock()
 
     def _carry_out(self) -> None:
         came: dict[Stage, Came] = {}
@@ -287,8 +281,9 @@ class Shim:
             finished_at=self._clock.now_ms(), duration_ms=monotonic_ms() - self._start.monotonic_ms
         )
 
-    def _finish(self) -> None:
-        """Record the end, then clean up: the record matters more than the temporary files."""
+    def _finish(self) -> bool:
+        """Record the end, then clean up: the record matters more than the temporary files. False if it is not on
+        record."""
         if self._facts.stopped is not None:
             self._kill_marked()
         else:
@@ -299,19 +294,21 @@ class Shim:
         if self._facts.error is None and self._slot.disk_full():
             why = f"no space left on the file system of '{self._directory.path}': output may be missing"
             self._facts = self._facts._replace(error=why)
-        self._record()
+        return self._record()
 
-    def _record(self) -> None:
-        record = self._timed()
+    def _record(self) -> bool:
+        record, recorded = self._timed(), not self._unrecorded
         try:
-            if self._unrecorded:
-                self._slot.release()
-            else:
+            if recorded:
                 self._slot.write(record)
+            else:
+                self._slot.release()
         except OSError:
+            recorded = False  # not for sure
             self._rewrite_exit(record)
         if self._private_tmp is not None:
             tmpdir.remove(self._private_tmp)
+        return recorded
 
     def _end_by_lease(self) -> NoReturn:
         """Kill everything of the run, record that, and exit. Called wherever this process is at the deadline: nothing

@@ -1,4 +1,4 @@
-"""From a shim to the agent: the fork, and everything between fork and exec."""
+"""From a keeper to a program of its run: everything between a request and the exec."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from agentq_cli.base.context import suppress
 from agentq_cli.host import kernel
 from agentq_cli.host.bound import create_regular
 from agentq_cli.host.launch import LaunchRequest
-from agentq_cli.host.process import own_start
+from agentq_cli.host.process import stat_of
 from agentq_cli.host.run_directory import RunDirectory
 
 TYPE_CHECKING = False
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 FAILED = 127
 SET_MASK = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
 LONGEST_REASON = 4096
+OWN_UMASK = 0o077
+OWN_DIRECTORY = "/"
 
 
 class SpawnError(Exception):
@@ -31,44 +34,44 @@ class Agent:
     """The agent's own process. It leads its own process group and session, and its `pid` cannot be reused until it
     is reaped."""
 
-    def __init__(self, pid: int, report: int) -> None:
+    def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._report = report
 
     def signal(self, number: int) -> None:
         """Signal its process group; call this only before the process is reaped."""
-        try:
+        with suppress(PermissionError):  # The whole group now belongs to another user.
             os.killpg(self.pid, number)
-        except ProcessLookupError:  # It does not lead a process group yet.
-            os.kill(self.pid, number)
-        except PermissionError:  # The whole group now belongs to another user.
-            return
-
-    def failure(self) -> str | None:
-        """Why exec failed, None if it succeeded; call this once the process has ended."""
-        reason = os.read(self._report, LONGEST_REASON)
-        return reason.decode(errors="replace") or None
 
 
 def spawn(request: LaunchRequest, directory: RunDirectory, env: Mapping[str, str], stdout: int, stderr: int) -> Agent:
-    """Fork the agent into its own process session. Raises SpawnError.
+    """Start the agent in its own process session, and record it. Raises SpawnError.
 
-    Returns before exec, which may hang on a dead mount: an exec failure is known once the process has ended.
+    Returns once its program runs. A directory or a program on a dead mount holds up the keeper for as long as it hangs.
     """
     stdin = _open_stdin(request, directory)
-    reader, writer = os.pipe()
-    shim = os.getpid()
-    # As much as possible is done before the fork: every page that the child writes to is copied.
-    programs = _programs(request.argv[0] if request.argv else "", env)
+    start = _spawn if request.lease is None else _fork
+    # The keeper itself goes there: then a relative name means what it means to the agent, and no step is left between
+    # the new process and its program.
+    os.umask(request.umask)
     try:
-        pid = os.fork()
+        _enter(request.cwd)
+        pid = start(request.argv[0] if request.argv else "", request.argv, env, (stdin, stdout, stderr))
+    finally:
+        os.umask(OWN_UMASK)
+        os.chdir(OWN_DIRECTORY)
+        os.close(stdin)
+    # An agent that is not on record, as this process may end before it is, is found by what it prints to.
+    with suppress(OSError):
+        if (found := stat_of(pid)) is not None:
+            directory.write_agent(pid, found.start_time)
+    return Agent(pid)
+
+
+def _enter(directory: str) -> None:
+    try:
+        os.chdir(directory)
     except OSError as error:
-        raise SpawnError(f"cannot fork the agent: {error.strerror}") from error
-    if pid == 0:
-        _become(request, directory, env, programs, (stdin, stdout, stderr), writer, shim)
-    os.close(stdin)
-    os.close(writer)
-    return Agent(pid, reader)
+        raise SpawnError(f"directory '{directory}': {error.strerror}") from error
 
 
 def _open_stdin(request: LaunchRequest, directory: RunDirectory) -> int:
@@ -83,6 +86,7 @@ def _open_stdin(request: LaunchRequest, directory: RunDirectory) -> int:
         # Non-blocking: a FIFO without a writer would hold up the run before its time limit counts.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         raise SpawnError(f"stdin '{path}': {error.strerror}") from error
@@ -99,77 +103,85 @@ def _write(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
+def _spawn(program: str, argv: Sequence[str], env: Mapping[str, str], stdio: Sequence[int]) -> int:
+    """Start it without copying this process."""
+    return _first(program, env, lambda path: kernel.spawn(path, argv, env, stdio))
+
+
+def _fork(program: str, argv: Sequence[str], env: Mapping[str, str], stdio: Sequence[int]) -> int:
+    """Start it so that it dies with this process, of which only a copy of this process can take care."""
+    keeper = os.getpid()
+    reader, writer = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        raise _no_process(error) from error
+    if pid == 0:
+        _become(program, argv, env, stdio, writer, keeper)
+    os.close(writer)
+    try:
+        reason = os.read(reader, LONGEST_REASON)
+    finally:
+        os.close(reader)
+    if reason:
+        os.waitpid(pid, 0)
+        raise SpawnError(reason.decode(errors="replace"))
+    return pid
+
+
 def _become(
-    request: LaunchRequest,
-    directory: RunDirectory,
-    env: Mapping[str, str],
-    programs: Sequence[str],
-    stdio: tuple[int, int, int],
-    report: int,
-    shim: int,
+    program: str, argv: Sequence[str], env: Mapping[str, str], stdio: Sequence[int], report: int, keeper: int
 ) -> NoReturn:
     """In the forked child: become the agent, or report why not and exit."""
     try:
-        _prepare(request, directory, stdio, shim)
-        _execute(request, env, programs)
+        kernel.die_with_parent(signal.SIGKILL)
+        if os.getppid() != keeper:
+            os._exit(FAILED)
+        os.setsid()
+        for number, descriptor in enumerate(stdio):
+            os.dup2(descriptor, number)
+        # The launcher has already reset the signal handlers. This unwrapped call is used since the wrapper turns the
+        # old mask into enums.
+        SET_MASK(signal.SIG_SETMASK, ())
+        _first(program, env, lambda path: os.execve(path, list(argv), env))
     except SpawnError as error:
         os.write(report, str(error).encode(errors="replace")[:LONGEST_REASON])
     finally:
         os._exit(FAILED)
 
 
-def _prepare(request: LaunchRequest, directory: RunDirectory, stdio: tuple[int, int, int], shim: int) -> None:
-    # Until its record is written, only the shim can find this process, which carries no marker yet; so let it die with
-    # the shim.
-    kernel.die_with_parent(signal.SIGKILL)
-    if os.getppid() != shim:
-        os._exit(FAILED)
-    os.setsid()
-    for number, descriptor in enumerate(stdio):
-        os.dup2(descriptor, number)
-    try:
-        # Written by the process itself before exec, so that no agent ever runs without its record.
-        directory.write_agent(*own_start())
-    except OSError as error:
-        raise SpawnError(f"record '{directory.file('agent')}': {error.strerror}") from error
-    if request.lease is None:
-        kernel.die_with_parent(0)
-    os.umask(request.umask)
-    try:
-        os.chdir(request.cwd)
-    except OSError as error:
-        raise SpawnError(f"directory '{request.cwd}': {error.strerror}") from error
-    # The launcher has already reset the signal handlers. This unwrapped call is used since the wrapper turns the old
-    # mask into enums.
-    SET_MASK(signal.SIG_SETMASK, ())
-
-
 def _programs(program: str, env: Mapping[str, str]) -> list[str]:
-    """The files that a command may mean, in the order in which execvp(3) tries them: one per directory of the
-    agent's own PATH."""
-    if "/" in program:
+    """The files that a command may mean, in the order in which execvp(3) tries them: those that exist in the
+    directories of the agent's own PATH. What is in a directory without search permission does not exist, as for a
+    shell."""
+    if "/" in program or not program:
         return [program]
-    return [f"{folder}/{program}" if folder else program for folder in env.get("PATH", os.defpath).split(":")]
+    folders = env.get("PATH", os.defpath).split(":")
+    return [path for folder in folders if os.path.exists(path := f"{folder}/{program}" if folder else program)]
 
 
-def _execute(request: LaunchRequest, env: Mapping[str, str], programs: Sequence[str]) -> NoReturn:
-    program = request.argv[0] if request.argv else ""
-    failure: OSError | None = None
+def _first(program: str, env: Mapping[str, str], start: Callable[[str], int]) -> int:
+    """What `start` returns for the first of the files that it can start. Raises SpawnError."""
+    failure: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     try:
-        for each in programs:
+        for path in _programs(program, env):
             try:
-                os.execve(each, list(request.argv), env)
+                return start(path)
             except OSError as error:
-                if "/" not in program and error.errno == errno.EACCES and not os.path.exists(each):
-                    # In a directory without search permission the program counts as missing, as it does for a shell.
-                    error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-                # A program that exists but cannot be run is more informative than one that is missing.
-                if failure is None or failure.errno in (errno.ENOENT, errno.ENOTDIR):
+                # A program that exists but cannot be run is more informative than one whose interpreter is missing.
+                if failure.errno in (errno.ENOENT, errno.ENOTDIR):
                     failure = error
     except ValueError as error:  # A NUL byte, an empty name, or "=" in the name of a variable.
         raise SpawnError(f"command '{program}': {error}") from error
-    assert failure is not None
+    if failure.errno == errno.EAGAIN:
+        raise _no_process(failure) from failure
     raise SpawnError(f"command '{program}': {_reason(program, env, failure)}") from failure
+
+
+def _no_process(error: OSError) -> SpawnError:
+    return SpawnError(f"cannot fork the agent: {error.strerror}")
 
 
 def _reason(program: str, env: Mapping[str, str], error: OSError) -> str:
@@ -179,6 +191,4 @@ def _reason(program: str, env: Mapping[str, str], error: OSError) -> str:
         return os.strerror(error.errno or 0)
     if "/" in program:
         return "the interpreter of its #! line is missing" if os.path.exists(program) else os.strerror(errno.ENOENT)
-    if any(os.path.exists(f"{folder}/{program}") for folder in os.get_exec_path(env)):
-        return "the interpreter of its #! line is missing"
-    return "not found on PATH"
+    return "the interpreter of its #! line is missing" if _programs(program, env) else "not found on PATH"

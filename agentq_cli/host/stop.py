@@ -19,7 +19,7 @@ def request_stop(directory: RunDirectory, *, reason: str, at: int) -> bool:
     """
     directory.post_stop(reason, at)
     start = directory.start()
-    if not isinstance(start, Start) or not keeper.lives(directory, start):
+    if not isinstance(start, Start) or not keeper.keeps(directory, start):
         return False
     if not keeper.is_foreign(start):
         send(start.identity, signal.SIGUSR1)

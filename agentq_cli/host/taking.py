@@ -28,28 +28,39 @@ class Taken(NamedTuple):
     fuse: Fuse | None
 
 
-def take(request: LaunchRequest) -> Taken | None:
-    """Take the run. None if it is void, another shim has it, its directory cannot be written, or the lease of its host
-    is over."""
-    directory = RunDirectory(request.run_dir)
-    fuse, private, failure = None, None, None
-    try:
-        if request.lease is not None:
-            from agentq_cli.host.fuse import Fuse
+def take(request: LaunchRequest, serves: int) -> Taken | None:
+    """Take the run, for a keeper of which it is the run with this number. None if it is void, another shim has it, its
+    directory cannot be written, or the lease of its host is over."""
+    if request.lease is None:
+        return _take(request, serves, None)
+    from agentq_cli.host.fuse import Fuse
 
-            fuse = Fuse.laid(request.lease)
-            if fuse is None:
-                return None
+    try:
+        fuse = Fuse.laid(request.lease)
+    except OSError:
+        return None
+    if fuse is None:
+        return None
+    taken = _take(request, serves, fuse)
+    if taken is None:
+        fuse.disarm()
+    return taken
+
+
+def _take(request: LaunchRequest, serves: int, fuse: Fuse | None) -> Taken | None:
+    directory = RunDirectory(request.run_dir)
+    private, failure = None, None
+    try:
         directory.create()
         slot = directory.reserve_exit()
     except OSError:
         return None
     clock = Clock(request.fixed_now_ms)
-    start = Start(process.current(), clock.now_ms(), monotonic_ms())
+    start = Start(process.current(), clock.now_ms(), monotonic_ms(), serves=serves)
     if request.take > 1:
         start = _counted_on(directory, start)
     try:
-        taken = directory.write_start(start, request.take)
+        taken = directory.write_start(start, request.take, slot)
     except OSError as error:
         # The record is in place but perhaps not on disk: the run is taken, and fails.
         taken = has_taken(directory, start)
@@ -79,4 +90,4 @@ def _counted_on(directory: RunDirectory, start: Start) -> Start:
 def has_taken(directory: RunDirectory, start: Start) -> bool:
     """Whether the shim with this record has the run."""
     found = directory.start()
-    return isinstance(found, Start) and found.identity == start.identity
+    return isinstance(found, Start) and (found.identity, found.serves) == (start.identity, start.serves)

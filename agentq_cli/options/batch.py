@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 LISTS = frozenset(name for name, row in KEYS.items() if row.kind == "texts" and row.reader != "pairs")
 """The keys whose value is a list of texts, or one text."""
 
+LISTED = LISTS | {"exec"}
+"""The keys whose value may be a list of texts."""
+
 PLAIN = frozenset(name for name, row in KEYS.items() if row.kind == "text")
 """The keys whose value is one text."""
 
@@ -107,15 +110,16 @@ def _task(
     """The task of a line; what it waits for of other lines is added to the line's `refs`. `read_here`: the batch is
     what stdin has."""
     what = _names_of(line.number)
-    found = _options(found, f"--batch line {line.number}")
+    found = _options(found, line.number)
     if read_here and found.get("stdin", defaults.get("stdin")) == "-":
         raise Usage(f"{what('stdin')} '-': the batch itself is read from stdin")
-    line.refs.extend((option, text) for option in AFTER if option in found for text in _take_refs(found, option))
+    if not AFTER.keys().isdisjoint(found):
+        line.refs.extend((option, text) for option in AFTER if option in found for text in _take_refs(found, option))
     base = found.get("base", defaults.get("base"))
     if base is not None and _is_line(base, line.refs):
         found["base"] = LineOfBatch(base[1:])
         line.refs.append(("base", base[1:]))
-    return replace(maker.make(defaults | found, what), line=line.number)
+    return maker.make(defaults | found, what, line.number)
 
 
 def _is_line(base: str, refs: Sequence[tuple[str, str]]) -> bool:
@@ -165,7 +169,7 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
         if base_of is not None and made[base_of].work.launch.repository != work.launch.repository:
             what = _names_of(line.number)("base")
             raise Usage(f"{what} '@{lines[base_of].name}': that line has no tree in the same repository")
-        made[position] = replace(task, work=work, base_of=base_of)
+        made[position] = task._replace(work=work, base_of=base_of)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -211,42 +215,52 @@ def _lines(path: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def _place(number: int) -> str:
+    return f"--batch line {number}"
+
+
 def _names_of(number: int) -> Callable[[str], str]:
-    return lambda name: f"--batch line {number}: {name}"
+    return lambda name: f"{_place(number)}: {name}"
 
 
 def _object(line: str, number: int) -> dict[str, Any]:
     """The object that a line is. Raises Usage."""
-    what = f"--batch line {number}"
     found: dict[str, Any]
     try:
-        found = _decoder.decode(line)
+        found = _decoded(line)
     except _Twice as twice:
-        raise Usage(f"{what}: '{twice}': duplicate key") from None
+        raise Usage(f"{_place(number)}: '{twice}': duplicate key") from None
     except (ValueError, RecursionError) as error:
         why = "it begins with a byte order mark" if line.startswith("\ufeff") else error
-        raise Usage(f"{what}: not JSON: {why}") from None
+        raise Usage(f"{_place(number)}: not JSON: {why}") from None
     if not isinstance(found, dict):
-        raise Usage(f"{what}: '{line.strip()[:40]}': not a JSON object")
+        raise Usage(f"{_place(number)}: '{line.strip()[:40]}': not a JSON object")
     name = found.get("ref")
     if name is not None and (type(name) is not str or not name):
-        check("ref", name, what)
+        check("ref", name, _place(number))
     return found
 
 
-def _options(found: dict[str, Any], what: str) -> dict[str, Any]:
+def _options(found: dict[str, Any], number: int) -> dict[str, Any]:
     """The options of a line's task, checked. Raises Usage."""
     for name, value in found.items():
-        if type(value) is not str or not value or name not in PLAIN:
-            found = _checked(_spelled(found, what), what)
+        if not _is_plain(name, value):
+            found = _checked(_spelled(found, _place(number)), _place(number))
             break
-    if sum(name in found for name in WORK) != 1:
-        raise Usage(f"{what}: needs exactly one of {', '.join(WORK)}")
-    if found.get("replace") and "key" not in found:
-        raise Usage(f"{what}: replace: only together with key")
+    if len(found.keys() & WORK) != 1:
+        raise Usage(f"{_place(number)}: needs exactly one of {', '.join(WORK)}")
+    if "key" not in found and found.get("replace"):
+        raise Usage(f"{_place(number)}: replace: only together with key")
     if "file" in found:
-        found["prompt"] = read_text(found.pop("file"), f"{what}: file")
+        found["prompt"] = read_text(found.pop("file"), f"{_place(number)}: file")
     return found
+
+
+def _is_plain(name: str, value: object) -> bool:
+    """Whether a value needs no `check`, and is what the option takes: the quick answer for most keys."""
+    if type(value) is str:
+        return name in PLAIN and value != ""
+    return type(value) is list and name in LISTED and value != [""] and {*map(type, value)} <= {str}
 
 
 def _spelled(found: dict[str, Any], what: str) -> dict[str, Any]:
@@ -308,3 +322,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _decoder = json.JSONDecoder(object_pairs_hook=_once)
 """One decoder for all lines, because creating one takes longer than decoding most lines."""
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
+
+
+def _decoded(line: str) -> Any:
+    """The value that a line is. Raises _Twice, ValueError, RecursionError."""
+    try:
+        value, end = _scan(line, 0)
+    except StopIteration:
+        end = None
+    # Blanks around it, or an error to be told.
+    return value if end == len(line) else _decoder.decode(line)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.dataclass import NamedTuple, replace
 from agentq_cli.base.defaults import MAX_BACKOFF_MS
 from agentq_cli.base.environment import captured
 from agentq_cli.base.errors import LimitReached, NotFound, Usage
@@ -46,23 +46,20 @@ ABOUT_TREE = frozenset(name for name, row in KEYS.items() if row.panel == TREE)
 """The options that need a tree, and the one that asks for it."""
 
 
-class Shape(NamedTuple):
-    """What the tasks of one session have in common if the options that fill these fields are the same."""
+OWN = frozenset(("prompt", "exec", "shell", "label", "key", *AFTER))
+"""The options that are read for each task; all others are read once for all tasks of a command that have the same."""
 
+
+class Like(NamedTuple):
+    """A task without what is its own, the options of its session, and the PATH of its runs, as far as it is known."""
+
+    task: NewTask
     options: Given
-    context: str
-    agent: str | None
-    cwd: str
-    launch: Launch
-    on_dep_failure: str
-    shared: bool
+    path: str | None
 
 
 LARGEST_STDIN = 1 << 20
 """The most bytes that a submit keeps for a command's stdin; a file can have any size."""
-
-SHAPING = {row.name: row for row in KEYS.values() if row.field.partition(".")[0] in Shape._fields}
-"""The options that fill the fields of a shape; all others are read for each task."""
 
 
 class TaskMaker:
@@ -90,58 +87,49 @@ class TaskMaker:
         self._times = TaskTimes(at, counted_from)
         self._checked: set[tuple[str, str]] = set()
         self._programs = Programs(at.config)
-        self._shapes: dict[object, Shape] = {}
+        self._likes: dict[object, Like] = {}
         self._in_trees: set[str] = set()
         self._typed: str | None = None
         self._captured = captured(at.environ, at.config.capture_env, at.config.secret_env)
+        self._url = at.url
 
-    def make(self, given: Given, what: Callable[[str], str]) -> NewTask:
-        """One task. Raises Usage and NotFound; their messages name the option and its value."""
+    def make(self, given: Given, what: Callable[[str], str], line: int | None = None) -> NewTask:
+        """One task; of a batch that of this line. Raises Usage and NotFound; their messages name the option and its
+        value."""
+        prompt, argv = work(given, what)
+        task, options, path = self._like(given, argv is not None, what)
+        if argv is not None and self._url is None:
+            self._programs.check_command(argv, task.work.cwd, path, what("exec"))
+        own: dict[str, Any] = {"prompt": prompt, "argv": argv}
+        if given.get("label"):
+            own["labels"] = labels(given["label"], what)
+        if given.get("key") is not None:
+            own["key"] = key(given["key"], what)
+        if not AFTER.keys().isdisjoint(given):
+            own["after"] = dependencies(given, what)
+        doing = replace(task.work, **own)
+        if doing.launch.repository is not None:
+            self._tree_maker().check(doing, task.session, chosen(given, options, "base"), what)
+        return task._replace(work=doing, line=line)
+
+    def _like(self, given: Given, exec_: bool, what: Callable[[str], str]) -> Like:
+        """What a task has in common with all that differ from it only in their `OWN` options."""
         session = chosen(given, {"session": DEFAULT_SESSION}, "session")
+        others = [item for item in given.items() if item[0] not in OWN]
+        kept = (session, session in self._in_trees, exec_, *others)
+        try:
+            found = self._likes.get(kept)
+        except TypeError:  # a list is no key of a dictionary
+            return self._made(given, session, exec_, what)
+        if found is None:
+            found = self._made(given, session, exec_, what)
+            if "backoff" not in given:  # the warning about it is printed for each line that has it
+                self._likes[kept] = found
+        return found
+
+    def _made(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Like:
         if not is_name(session):
             values.parse_session(session, what("session"))
-        prompt, argv = work(given, what)
-        shape = self._shape(given, session, argv is not None, what)
-        options = shape.options
-        if argv is not None and self._at.url is None:
-            path = path_of(shape.launch, options, self._captured)
-            self._programs.check_command(argv, shape.cwd, path, what("exec"))
-        rank = read(KEYS["priority"], given, options, what) or 0
-        tags = labels(given.get("label") or options.get("label", ()), what)
-        name = key(given.get("key"), what)
-        due_at = self._times.due(given, session, what)
-        doing = Work(
-            kind="exec" if argv is not None else "prompt",
-            cwd=shape.cwd,
-            prompt=prompt,
-            argv=argv,
-            agent=shape.agent,
-            priority=rank,
-            labels=tags,
-            key=name,
-            context=shape.context,
-            launch=shape.launch,
-            on_dep_failure=shape.on_dep_failure,
-            expires_at=self._times.expires(given, options, session, what),
-            after=dependencies(given, what),
-            shared=shape.shared,
-        )
-        if shape.launch.repository is not None:
-            self._tree_maker().check(doing, session, chosen(given, options, "base"), what)
-        replacing = bool(given.get("replace"))
-        return NewTask(
-            session, doing, replace=replacing, due_at=due_at, held=bool(given.get("hold")), captured=self._captured
-        )
-
-    def _shape(self, given: Given, session: str, exec_: bool, what: Callable[[str], str]) -> Shape:
-        shaping = {name: value for name, value in given.items() if name in SHAPING}
-        lists = {name for name in shaping if SHAPING[name].kind == "texts"}
-        kept = None
-        # A list is no key of a dictionary, and the warning about --backoff is printed for each line that has it.
-        if not any(shaping[name] for name in shaping.keys() & (lists | {"backoff"})):
-            kept = (session, session in self._in_trees, exec_, *(it for it in shaping.items() if it[0] not in lists))
-            if kept in self._shapes:
-                return self._shapes[kept]
         options = {**self._fallback, **self._at.config.options(session)}
         context = read(KEYS["context"], given, options, what)
         if context is None:
@@ -154,20 +142,33 @@ class TaskMaker:
             tree = self._tree_maker().fields(given, options, what, session=session, directory=cwd, own=own)
             if tree and not own:
                 self._in_trees.add(session)
-        shape = Shape(
-            options=options,
-            context=context,
-            agent=agent,
+        launch = self._launch(given, options, agent, what, tree)
+        on_dep_failure = read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].choices[0]
+        shared = self._shared(given, options, exec_, what)
+        path = path_of(launch, options, self._captured)
+        if agent is not None and self._url is None:
+            self._programs.check_agent(agent, path, what("agent"))
+        doing = Work(
+            kind="exec" if exec_ else "prompt",
             cwd=cwd,
-            launch=self._launch(given, options, agent, what, tree),
-            on_dep_failure=read(KEYS["on_dep_failure"], given, options, what) or KEYS["on_dep_failure"].choices[0],
-            shared=self._shared(given, options, exec_, what),
+            agent=agent,
+            priority=read(KEYS["priority"], given, options, what) or 0,
+            labels=labels(options.get("label", ()), what),
+            context=context,
+            launch=launch,
+            on_dep_failure=on_dep_failure,
+            shared=shared,
         )
-        if agent is not None and self._at.url is None:
-            self._programs.check_agent(agent, path_of(shape.launch, options, self._captured), what("agent"))
-        if kept is not None:
-            self._shapes[kept] = shape
-        return shape
+        due_at = self._times.due(given, session, what)
+        task = NewTask(
+            session,
+            replace(doing, expires_at=self._times.expires(given, options, session, what)),
+            replace=bool(given.get("replace")),
+            due_at=due_at,
+            held=bool(given.get("hold")),
+            captured=self._captured,
+        )
+        return Like(task, options, path)
 
     def _may_be_in_tree(self, session: str, own: bool) -> bool:
         """Whether a new task runs in the tree of its session without having asked for that."""
@@ -311,7 +312,7 @@ class TaskMaker:
 
     def _elsewhere(self, named: str | None) -> bool:
         """Whether a path that is not on this machine may be on the one that runs the task."""
-        return self._at.url is not None and named is not None and os.path.isabs(named)
+        return self._url is not None and named is not None and os.path.isabs(named)
 
 
 def content(place: str, given: Given) -> dict[str, Any]:

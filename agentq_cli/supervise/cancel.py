@@ -92,7 +92,7 @@ def _settle_unwatched(keepers: Keepers, task: Task, worker: Worker, directory: R
         if found is not None and left > 0:
             keepers.launch_alone(worker.id, found.take, wait_ms=left)
             continue
-        if left <= 0 or not isinstance(start, Start) or not keeper.lives(directory, start):
+        if left <= 0 or not isinstance(start, Start) or not keeper.keeps(directory, start):
             # Gone between two checks, or nothing more to wait for: one last check, then leave it to the next sweep.
             recovery.settle_run(queue, worker, config, actor=Actor.USER)
             return

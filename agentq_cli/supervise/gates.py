@@ -210,7 +210,7 @@ def _young(queue: Queue, settle_ms: int) -> list[Identity | None]:
         start = directory.start()
         if start is None:
             age, shim = queue.now - worker.claimed_at, None
-        elif isinstance(start, Start) and keeper.lives(directory, start):
+        elif isinstance(start, Start) and keeper.keeps(directory, start):
             age, shim = monotonic_ms() - start.monotonic_ms, start.identity
         else:
             continue

@@ -104,10 +104,10 @@ class Keepers:
         launcher = Launcher()
         launcher.start()
         try:
-            pidfd = launcher.launch(request)[1]
+            line = launcher.launch(request)
             if wait_ms:
-                select.select([pidfd], [], [], wait_ms / 1000)
-            os.close(pidfd)
+                select.select([line], [], [], wait_ms / 1000)
+            os.close(line)
         finally:
             launcher.close()
         return True

@@ -127,6 +127,8 @@ class RunLimits:
                         or self._silence(directory, waits, remember)
                         or self._linger(directory, waits, remember)
                     )
+            if reached is not None and not keeper.keeps(directory, start):
+                reached = None  # The run has ended, and what was measured may be of the next one of its keeper.
         again = waits or self.always or self.finished
         self.check_at = monotonic_ms() + min(waits, default=FIRST_CHECK_MS) if again else None
         return reached
@@ -229,7 +231,7 @@ def _agent_runs(directory: RunDirectory, start: Start) -> bool:
     agent = directory.agent()
     if agent is None:
         return False
-    return keeper.lives(directory, start) if keeper.is_foreign(start) else process.alive(agent)
+    return keeper.keeps(directory, start) if keeper.is_foreign(start) else process.alive(agent)
 
 
 def _stopped(start: Start) -> bool:

@@ -94,7 +94,7 @@ def find(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
     start = directory.start()
     if not isinstance(start, Start) or directory.exit() is not None:
         return None
-    if not keeper.lives(directory, start):
+    if not keeper.keeps(directory, start):
         from agentq_cli.supervise.recovery import left_behind as known
 
         left = left_behind(worker, known(directory), state_dir)

@@ -8,7 +8,6 @@ and only then are slot and session released.
 from __future__ import annotations
 
 import os
-import stat
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.enumeration import StrEnum
@@ -18,7 +17,7 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, stop, tree
 from agentq_cli.host.records import Start, Void
-from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.host.run_directory import OUTPUTS, RunDirectory
 from agentq_cli.host.said import StreamFollower
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
@@ -29,7 +28,7 @@ from agentq_cli.supervise import going_on, overdue, settle
 from agentq_cli.supervise.plan import grace_ms
 
 ENDING_MS = 1_000
-"""How long a keeper may take to end after writing its record; if it lives on, it did not write that record."""
+"""How long a keeper may take to let go of a run after writing its record; if it keeps it, it did not write that."""
 
 
 class Finding(StrEnum):
@@ -58,8 +57,8 @@ class Recovered:
 def find(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False) -> Finding:
     """Find out the state of a run, and make sure that a run that never started never will; with `dry` only find out.
 
-    An `exit` record counts once the keeper that wrote it has gone: an agent can write one too. Raises OSError if the
-    directory cannot be used.
+    An `exit` record counts once the run is kept no more: an agent can write one too. Hence this order: the `start`
+    record, whether it is kept, the `exit` record. Raises OSError if the directory cannot be used.
     """
     start = directory.start()
     if not isinstance(start, Start):
@@ -72,7 +71,7 @@ def find(queue: Queue, run: RunId, directory: RunDirectory, *, dry: bool = False
             start = Void(os.getpid()) if directory.write_void(os.getpid(), dry=dry) else directory.start()
         if not isinstance(start, Start):
             return Finding.NEVER_STARTED
-    if keeper.lives(directory, start) and not (directory.exit() and keeper.wait(directory, start, ENDING_MS)):
+    if keeper.keeps(directory, start) and not (directory.exit() and keeper.wait(directory, start, ENDING_MS)):
         return Finding.RUNNING
     return Finding.ENDED if directory.exit() is not None else Finding.CRASHED
 
@@ -166,14 +165,26 @@ def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: in
 
 
 def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
-    """The agent from its record, for an agent that cleared its environment and with it the marker of the run.
+    """What may carry no marker of a run whose keeper is gone: an agent that cleared its environment, and one that its
+    keeper had no time to record, before its exec or after it."""
+    return _agent(directory) or tuple(_unrecorded(directory))
 
-    The agent can write that record: the process that it names is the run's only if it prints to the run's own files.
-    """
+
+def _unrecorded(directory: RunDirectory) -> set[Identity]:
+    """What has the run's files open as only its processes do."""
+    start = directory.start()
+    found = tree.writing(directory.path, (directory.taking(), *OUTPUTS))
+    # The keeper itself may have let go of the run and keep another one by now.
+    return found - {start.identity} if isinstance(start, Start) else found
+
+
+def _agent(directory: RunDirectory) -> tuple[Identity, ...]:
+    """The agent from its record. The agent can write that: the process that it names is the run's only if it prints to
+    the run's own files."""
     agent = directory.agent()
     if agent is None or not process.alive(agent):
         return ()
-    own = [found for name in ("stdout", "stderr") if (found := _regular(directory.file(name))) is not None]
+    own = [found for name in ("stdout", "stderr") if (found := tree.regular(directory.file(name))) is not None]
     for number in (1, 2):
         try:
             printed = os.stat(f"/proc/{agent.pid}/fd/{number}")
@@ -186,14 +197,6 @@ def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
         if any(os.path.samestat(printed, each) for each in own):
             return (agent,)
     return ()
-
-
-def _regular(path: str) -> os.stat_result | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def bury(directory: RunDirectory) -> bool:

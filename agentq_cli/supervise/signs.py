@@ -47,4 +47,4 @@ def _last(directory: RunDirectory) -> int | None:
 
 def _is_visible(directory: RunDirectory, start: Start) -> bool:
     """Whether the keeper is alive and its processes can be seen from here."""
-    return not keeper.is_foreign(start) and keeper.lives(directory, start)
+    return not keeper.is_foreign(start) and keeper.keeps(directory, start)

@@ -6,7 +6,7 @@ import os
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.engines.door import Queue
-from agentq_cli.host import tree
+from agentq_cli.host import keeper, tree
 from agentq_cli.host.place import Place
 from agentq_cli.host.records import Start
 from agentq_cli.host.run_directory import RunDirectory
@@ -31,9 +31,10 @@ def end(here: Place, run: RunId) -> bool:
 
 
 def _known(directory: RunDirectory) -> list[Identity]:
+    """What is known of the run's processes; its keeper only if it is stopped and so keeps this run to its end."""
     start = directory.start()
-    keeper = [start.identity] if isinstance(start, Start) else []
-    return [*keeper, *recovery.left_behind(directory)]
+    held = [start.identity] if isinstance(start, Start) and keeper.hold(directory, start) else []
+    return [*held, *recovery.left_behind(directory)]
 
 
 def make_way(here: Place, run: RunId) -> None:

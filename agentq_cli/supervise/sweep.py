@@ -172,7 +172,7 @@ class Sweep:
     def _limit(self, worker: Worker) -> Iterator[SweepAction]:
         directory = self.queue.here.run(worker.id)
         start = directory.start()
-        if not isinstance(start, Start) or not keeper.lives(directory, start):
+        if not isinstance(start, Start) or not keeper.keeps(directory, start):
             return
         task = self.queue.task(worker.id.address)
         of_run = limits.RunLimits.of(task, self.config, self.queue)

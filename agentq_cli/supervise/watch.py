@@ -35,7 +35,10 @@ LOST_MS = 1000
 
 @dataclass(slots=True)
 class Watched:
-    """A run and what is known of it. `pidfd` is its shim's, -1 if the shim is gone; `again_at` is monotonic.
+    """A run and what is known of it. `again_at` is monotonic.
+
+    `line` is readable once nobody keeps the run; -1 without one. For a run that was `adopted` it is a pidfd of its
+    keeper, which may let go of the run and live on.
 
     `take` is 0, or the number of the keeper that is to take the run over, since something is left to do. `store_at` is
     when to store again what it has printed (monotonic), None if nobody has to."""
@@ -44,7 +47,8 @@ class Watched:
     task: Task
     directory: RunDirectory
     stream: StreamFollower | None = None
-    pidfd: int = -1
+    line: int = -1
+    adopted: bool = False
     ended: bool = False
     conversation: str | None = None
     orphans: Orphans | None = None
@@ -56,8 +60,8 @@ class Watched:
     limits: RunLimits = field(default_factory=RunLimits)
 
     @classmethod
-    def adopted(cls, worker: Worker, task: Task, directory: RunDirectory, config: Config, queue: Queue) -> Watched:
-        """A run whose supervisor is gone: its shim is watched if it is alive, otherwise the run has ended."""
+    def adopt(cls, worker: Worker, task: Task, directory: RunDirectory, config: Config, queue: Queue) -> Watched:
+        """A run whose supervisor is gone: its keeper is watched if it has one, otherwise the run has ended."""
         watched = cls(worker, task, directory)
         watched.follow(config, queue)
         watched.ended = not watched._watch_keeper(directory.start())
@@ -69,15 +73,15 @@ class Watched:
         self.limits = RunLimits.of(self.task, config, queue)
 
     @property
-    def foreign(self) -> bool:
-        """Whether its shim lives in a PID namespace that no pidfd reaches: `check_foreign` must be called from time to
-        time."""
-        return self.pidfd < 0 and not self.ended
+    def unannounced(self) -> bool:
+        """Whether nothing may tell the end of the run: `check_keeper` must be called from time to time."""
+        return self.adopted and not self.ended
 
-    def check_foreign(self) -> None:
-        """Check whether a shim of another PID namespace has ended."""
+    def check_keeper(self) -> None:
+        """Check whether the run is kept no more."""
         start = self.directory.start()
-        self.ended = not isinstance(start, Start) or not keeper.lives(self.directory, start)
+        # One that was only launched may be about to be taken.
+        self.ended = not keeper.keeps(self.directory, start) if isinstance(start, Start) else self.adopted
 
     def read_on(self) -> str | None:
         """Read more of the stream; returns the conversation's id if it is new."""
@@ -119,14 +123,14 @@ class Watched:
             assert record is not None
             self.outcome = settle.outcome(self.task, self.directory, record, self.stream, config)
         elif finding is recovery.Finding.RUNNING:
-            self._watch_its_shim()
+            self._watch_its_keeper()
             return False
         else:
             return self._bury(queue, config)
         return True
 
-    def _watch_its_shim(self) -> None:
-        """The shim that ended was a second one, started when the launcher was lost; the first has the run."""
+    def _watch_its_keeper(self) -> None:
+        """Who had its line was a second keeper, asked when the launcher was lost; the first has the run."""
         start = self.directory.start()
         self.close()
         self.ended = not self._watch_keeper(start)
@@ -134,13 +138,12 @@ class Watched:
             self.again_at = monotonic_ms() + (SETTLE_MS if isinstance(start, Start) else LOST_MS)
 
     def _watch_keeper(self, start: Start | Void | None) -> bool:
-        """Watch the shim that has the run, by pidfd if one is available; False if the shim is gone."""
+        """Watch the keeper that has the run, by pidfd if one is available; False if nobody has it."""
         if not isinstance(start, Start):
             return False
-        pidfd = keeper.pidfd(start)
-        if pidfd is not None:
-            self.pidfd = pidfd
-        return pidfd is not None or (keeper.is_foreign(start) and keeper.lives(self.directory, start))
+        self.line = keeper.pidfd(start) or -1
+        self.adopted = keeper.keeps(self.directory, start)
+        return self.adopted
 
     def _bury(self, queue: Queue, config: Config) -> bool:
         """The shim is gone without a record: end its tree, step by step, before anything is released."""
@@ -163,17 +166,22 @@ class Watched:
         self.take = take if self.outcome is None else 0
         return self.outcome is not None
 
-    def taken_over(self, pidfd: int) -> None:
+    def taken_over(self, line: int) -> None:
         """Watch the keeper that takes the run over."""
-        self.take, self.orphans, self.ended, self.pidfd = 0, None, False, pidfd
+        self.let_go()
+        self.take, self.orphans, self.ended, self.adopted, self.line = 0, None, False, False, line
 
     def close(self) -> None:
-        """Release the shim and close the stream."""
+        """Let go of the run and close the stream."""
         if self.stream is not None:
             self.stream.close()
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Hear nothing of its keeper any more."""
+        if self.line >= 0:
+            os.close(self.line)
+            self.line = -1
 
 
 def unstarted(now: int, why: str) -> Outcome:

@@ -73,7 +73,7 @@ class WatchedRuns:
                 if not duty.queue.adopt(worker, duty.identity):
                     continue
                 task = duty.queue.task(worker.id.address, background=True)
-                watched = Watched.adopted(worker, task, duty.queue.here.run(worker.id), duty.config, duty.queue)
+                watched = Watched.adopt(worker, task, duty.queue.here.run(worker.id), duty.config, duty.queue)
             if tried.lasting:
                 yield from self._give_up(worker.id, tried)
             if tried.error is not None:
@@ -115,12 +115,12 @@ class WatchedRuns:
         run = watched.worker.id
         return watched.store_at is not None and self._duty.guard.may_run(run.session, f"output {run}")
 
-    def check_foreign(self) -> None:
-        """Find out whether shims have ended that no pidfd reaches."""
+    def check_keepers(self) -> None:
+        """Find out which runs are kept no more that nothing tells the end of."""
         for run, watched in self.by_id.items():
-            if watched.foreign:
+            if watched.unannounced:
                 with self._duty.guard.guarding(run.session, f"keeper {run}"):
-                    watched.check_foreign()
+                    watched.check_keeper()
 
     def signs(self) -> dict[RunId, Sign]:
         """What is known of those that have not ended."""
@@ -175,6 +175,9 @@ class WatchedRuns:
             if run in self._overdue:
                 continue
             with duty.guard.guarding(run.session, f"overdue {run}"):
+                if not watched.ended:
+                    # An agent in the making has its line open too, and may outlive a keeper that was killed.
+                    watched.check_keeper()
                 here = duty.queue.here.path
                 late = overdue.find(watched.worker, watched.task, watched.directory, duty.config, here)
                 if late is None:
@@ -212,8 +215,9 @@ class WatchedRuns:
         found = {run: self.by_id[run].outcome for run in runs}
         return {run: outcome for run, outcome in found.items() if outcome is not None}
 
-    def finished(self, run: RunId, task: Task | None) -> Iterator[Happening]:
-        """Report a run that is finished, and watch it no longer. None: another process has finished it before."""
+    def finished(self, run: RunId, task: Task | None, *, awaited: bool) -> Iterator[Happening]:
+        """Report a run that is finished, and watch it no longer. None: another process has finished it before.
+        `awaited`: other tasks waited for its end."""
         duty, watched = self._duty, self.by_id[run]
         self._forget(run)
         if task is None:
@@ -224,7 +228,8 @@ class WatchedRuns:
         yield duty.tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
         if (unposted := duty.queue.why_unposted(run)) is not None:
             yield duty.tell("unposted", run, reason=f"its result could not be written to outbound.db: {unposted}")
-        yield from duty.tell_stopped(task)
+        if awaited:
+            yield from duty.tell_stopped(task)
 
     def unfinished(self, run: RunId, tried: Tried) -> Iterator[Happening]:
         """Leave for later a run that could not be finished, or give it up."""
@@ -258,8 +263,8 @@ class WatchedRuns:
     # Sleeping
 
     def poll(self, poll: select.poll) -> dict[int, Watched]:
-        """Have the ends of their shims polled; returns the runs by descriptor."""
-        found = {watched.pidfd: watched for watched in self.by_id.values() if watched.pidfd >= 0 and not watched.ended}
+        """Have their lines polled; returns the runs by descriptor."""
+        found = {watched.line: watched for watched in self.by_id.values() if watched.line >= 0 and not watched.ended}
         for descriptor in found:
             poll.register(descriptor, select.POLLIN)
         return found
@@ -276,7 +281,7 @@ class WatchedRuns:
                 continue
             if watched.task.work.kind == "prompt" and watched.store_at is None:
                 moments.append(now + STREAM_MS)
-            if watched.foreign:
+            if watched.unannounced:
                 moments.append(now + LOST_MS)
             if watched.limits.check_at is not None:
                 moments.append(watched.limits.check_at)

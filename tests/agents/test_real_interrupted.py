@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import time
@@ -13,6 +12,8 @@ from typing import Any
 import pytest
 from model_api import ANSWER, ModelApi
 from real_cli import Cli, commands_with, document, free, submit, until
+
+from agentq_cli.host.run_directory import RunDirectory
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -50,9 +51,9 @@ def runs(agentq: Any) -> list[Any]:
 
 def kill_everything(agentq: Any, tool: Tool | None, session: str) -> None:
     """SIGKILL to the first run's keeper, then to whatever it kept; the supervisor lives."""
-    directory = agentq.state_dir / "sessions" / session / "runs/1.1"
-    for name in ("start", "agent"):
-        os.kill(json.loads((directory / name).read_text())["pid"], signal.SIGKILL)
+    directory = RunDirectory(agentq.state_dir / "sessions" / session / "runs/1.1")
+    for pid in (directory.start().identity.pid, directory.pid()):
+        os.kill(pid, signal.SIGKILL)
     for pid in tool.processes() if tool else ():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -110,7 +111,7 @@ def test_a_cancel_ends_an_agent_that_was_stopped(agentq: Any, cli: Cli, api: Mod
     submit(agentq, cli, FIRST, *free(cli), "--grace", "2s", env=environ)
     supervisor = agentq.start("run", "--drain", env=environ)
     until(tool.began.exists)
-    agent = json.loads((agentq.state_dir / "sessions/talk/runs/1.1/agent").read_text())["pid"]
+    agent = RunDirectory(agentq.state_dir / "sessions/talk/runs/1.1").pid()
     os.kill(agent, signal.SIGSTOP)
     assert agentq("cancel", "talk/1", "--wait", timeout=90).returncode == 0
     supervisor.wait(60)

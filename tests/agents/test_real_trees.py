@@ -24,6 +24,7 @@ from real_cli import CLIS, Cli, document, free, submit, until
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.config.configuration import load
+from agentq_cli.host.run_directory import RunDirectory
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -94,9 +95,9 @@ class Work:
 
     def kill_everything(self) -> None:
         """SIGKILL to the first run's keeper, then to the agent and the tools that it runs."""
-        directory = self.agentq.state_dir / "sessions/talk/runs/1.1"
-        for name in ("start", "agent"):
-            os.kill(json.loads((directory / name).read_text())["pid"], signal.SIGKILL)
+        directory = RunDirectory(self.agentq.state_dir / "sessions/talk/runs/1.1")
+        for pid in (directory.start().identity.pid, directory.pid()):
+            os.kill(pid, signal.SIGKILL)
         for pid in self.agentq.left_over():
             with contextlib.suppress(ProcessLookupError, OSError):
                 if str(self.tool).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -231,8 +232,7 @@ def test_what_was_killed_in_the_middle_goes_on_in_its_tree(work: Work, victim: s
     until(work.began.exists)
     until(lambda: work.runs()[0]["conversation"] is not None)
     if victim == "agent":
-        agent = work.agentq.state_dir / "sessions/talk/runs/1.1/agent"
-        os.kill(json.loads(agent.read_text())["pid"], signal.SIGKILL)
+        os.kill(RunDirectory(work.agentq.state_dir / "sessions/talk/runs/1.1").pid(), signal.SIGKILL)
     else:
         work.kill_everything()
     assert supervisor.wait(200) == 0, work.runs()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from agentq_process import Agentq
 from driven import Driven, until
+
+from agentq_cli.host import record_files
 
 ROOT_ONLY = [] if os.geteuid() == 0 else ["-Ur"]
 UNSHARE = ["unshare", *ROOT_ONLY, "-pf", "--mount-proc", "--kill-child"]
@@ -55,7 +56,7 @@ class Side:
         """The pid of a run's keeper, there."""
         session, _, name = run.partition("/")
         record = self.aq.state_dir / "sessions" / session / "runs" / name / "start"
-        return int(json.loads(record.read_text())["pid"])
+        return int(record_files.load(str(record))["pid"])
 
     def outer(self, pid: int) -> int:
         """The pid that one of its processes has out here."""

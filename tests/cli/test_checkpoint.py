@@ -15,6 +15,7 @@ import pytest
 from driven import Driven, alive, until
 
 from agentq_cli.base.clock import TICK_NS
+from agentq_cli.host import record_files
 
 AGENT = """#!/bin/sh
 cat >"$HOME/told.$AGENTQ_ATTEMPT"
@@ -115,7 +116,7 @@ def test_what_an_attempt_left_whose_keeper_vanished_is_found_out_later(aq: Drive
     alive_one = checkpoint(aq, f"{address}.1")
     assert (alive_one["branch_before"], alive_one["head_after"]) == ("main", None)
     assert len(alive_one["missing"]) == 1
-    keeper = json.loads((aq.state_dir / "sessions/default/runs/1.1/start").read_text())["pid"]
+    keeper = record_files.load(f"{aq.state_dir}/sessions/default/runs/1.1/start")["pid"]
     aq.kill_hard(supervisor)
     for pid in (keeper, agent):
         os.kill(pid, signal.SIGKILL)

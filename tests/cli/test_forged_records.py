@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from driven import Driven, alive, held, until
 
+from agentq_cli.host import record_files
+
 RUN = "sessions/default/runs/1.1"
 
 
@@ -38,7 +40,7 @@ def run(aq: Driven) -> Path:
 def forge(run: Path, name: str, **values: Any) -> None:
     """Put a record in the place of the one that is there, which keeps what is not named."""
     path = run / name
-    record = json.loads(path.read_text()) if path.exists() else {}
+    record = record_files.load(str(path)) or {}
     forged = path.with_name("forged")
     forged.write_text(json.dumps(record | values))
     forged.rename(path)
@@ -50,7 +52,7 @@ def as_process(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 
 def kill_keeper(run: Path) -> None:
-    pid = json.loads((run / "start").read_text())["pid"]
+    pid = record_files.load(str(run / "start"))["pid"]
     os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid), what="the keeper is gone")
 
@@ -81,7 +83,7 @@ def test_a_forged_keeper_is_neither_believed_nor_signalled(aq: Driven, run: Path
 
 
 def test_a_forged_keeper_elsewhere_does_not_live_for_ever(aq: Driven, run: Path, stranger) -> None:
-    boot = json.loads((run / "start").read_text())["boot_id"]
+    boot = record_files.load(str(run / "start"))["boot_id"]
     kill_keeper(run)
     forge(run, "start", **as_process(stranger), boot_id=f"{boot.partition('/')[0]}/4242", locked=True)
     # Its own processes hold their stdout: they are seen by their marker, and ended.

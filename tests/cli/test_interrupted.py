@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
 from driven import Driven, alive, until
+
+from agentq_cli.host import record_files
 
 AGENT = """#!/bin/sh
 # Names its conversation, keeps what it was told, and waits in its first run.
@@ -47,7 +48,7 @@ def kill_whole_run(aq: Driven, address: str) -> None:
     supervisor = aq.supervise()
     agent = int(until(lambda: (aq.home / "began.1").read_text() if (aq.home / "began.1").exists() else ""))
     until(lambda: aq.runs()[f"{address}.1"]["conversation"], what="its conversation")
-    start = json.loads((Path(aq.runs()[f"{address}.1"]["stdout_path"]).parent / "start").read_text())
+    start = record_files.load(str(Path(aq.runs()[f"{address}.1"]["stdout_path"]).parent / "start"))
     aq.kill_hard(supervisor)
     for pid in (start["pid"], agent):
         os.kill(pid, signal.SIGKILL)

@@ -14,6 +14,8 @@ import pytest
 from driven import Driven, alive, until
 from sampling import in_gate
 
+from agentq_cli.host import record_files
+
 ID = "11111111-1111-4111-8111-111111111111"
 CLAUDE = ({"type": "system", "subtype": "init", "session_id": ID}, {"type": "assistant", "message": {"content": []}})
 DONE: dict[str, Any] = {"type": "result", "subtype": "success", "is_error": False, "num_turns": 2, "result": "all done"}
@@ -154,12 +156,12 @@ def test_a_crash_or_a_power_loss_after_its_last_word_takes_nothing_back(
     until(lambda: aq.runs()["s/1.1"]["conversation"], what="its conversation")
     start = aq.state_dir / "sessions" / "s" / "runs" / "1.1" / "start"
     aq.kill_hard(supervisor)
-    keeper = json.loads(start.read_text())["pid"]
+    keeper = record_files.load(str(start))["pid"]
     for each in (keeper, lingering):
         os.kill(each, signal.SIGKILL)
     until(lambda: not alive(keeper) and not alive(lingering), what="end of keeper and agent")
     if rebooted:
-        start.write_text(json.dumps(json.loads(start.read_text()) | {"boot_id": "an-earlier-boot"}))
+        start.write_text(json.dumps(record_files.load(str(start)) | {"boot_id": "an-earlier-boot"}))
         with closing(sqlite3.connect(aq.state_dir / "agentq.db")) as index, index:
             for table in ("workers", "supervisors"):
                 index.execute(f"UPDATE {table} SET boot_id = 'an-earlier-boot'")

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from driven import Driven, alive, held, until
 
+from agentq_cli.host.run_directory import RunDirectory
+
 SILENT = """
 echo $$ >> "$HOME/silent.pids"
 setsid sh -c 'echo $$ >> "$HOME/silent.pids"; exec sleep 600' &
@@ -189,7 +191,7 @@ def test_sweeps_alone_end_a_silent_run(once: Driven) -> None:
     (line,) = once("sweep", "--no-wake", env=now).stdout.splitlines()
     assert line.startswith("stop default/1.1: stalled: no output and no heartbeat for ")
     until(lambda: not any(map(alive, silent)), what="the end of the tree")
-    until(lambda: (directory / "exit").exists(), what="the exit record")
+    until(RunDirectory(directory).exit, what="the exit record")
     (line,) = once("sweep", "--no-wake").stdout.splitlines()
     assert line.startswith("settle default/1.1: failed")
     assert ended(once, "default/1.1")[:2] == ("stalled", "stalled")

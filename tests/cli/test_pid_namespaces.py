@@ -15,6 +15,8 @@ from driven import Driven, held, until
 from namespaces import ROOT_ONLY, UNSHARE, Container, Side, impossible
 from terminal import all_on_terminal
 
+from agentq_cli.host.run_directory import RunDirectory
+
 why = impossible()
 pytestmark = pytest.mark.skipif(why is not None, reason=f"no PID namespace can be made here: {why}")
 
@@ -127,7 +129,7 @@ def test_a_run_whose_supervisor_was_killed_elsewhere_is_settled_by_its_record(si
     ]
     assert status(there) == "running"
     here.aq.let_go("job")
-    until(lambda: (there.aq.state_dir / "sessions/default/runs/1.1/exit").exists())
+    until(RunDirectory(there.aq.state_dir / "sessions/default/runs/1.1").exit)
     until(lambda: (there.aq("sweep", "--no-wake"), status(there))[1] == "completed")
     assert len(there.aq.items("runs")) == 1
 

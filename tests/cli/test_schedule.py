@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from agentq_cli.host.run_directory import RunDirectory
+
 NINE = "2026-03-07T09:00:00Z"
 
 
@@ -306,7 +308,7 @@ def test_ten_sweeps_at_once_after_a_killed_supervisor_make_one_next_occurrence(d
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait()
     gate.write_text("")
-    until(lambda: (agentq.state_dir / "sessions/default/runs/1.1/exit").exists())
+    until(RunDirectory(agentq.state_dir / "sessions/default/runs/1.1").exit)
     now = {"AGENTQ_NOW": "2026-03-07T10:01:00Z"}
     sweeps = [agentq.start("sweep", "--no-wake", env=now) for _ in range(10)]
     assert [sweep.wait(60) for sweep in sweeps] == [0] * 10

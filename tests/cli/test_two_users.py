@@ -23,6 +23,9 @@ import pytest
 from agentq_process import ROOT, Agentq, Process
 from driven import Driven, alive, held, until
 
+from agentq_cli.host import record_files
+from agentq_cli.host.run_directory import RunDirectory
+
 NOBODY = 65534
 AS_NOBODY: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": ()}
 
@@ -126,8 +129,14 @@ def test_a_state_dir_of_somebody_else_is_refused_and_left_as_it_is(root: User, n
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    document = change(json.loads(path.read_text()))
-    path.write_text(json.dumps(document))
+    """Change the last record in a file."""
+    *before, last = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(before) + json.dumps(change(json.loads(last))) + "\n")
+
+
+def keeper_is(path: Path, pid: int) -> None:
+    """Forge the record of who keeps a run."""
+    path.write_text(json.dumps(record_files.load(str(path)) | identity(pid)) + "\n")
 
 
 def identity(pid: int) -> dict[str, Any]:
@@ -143,7 +152,7 @@ def test_a_live_process_of_another_user_counts_as_alive_and_is_not_signalled(nob
     supervisor = nobody.start("run")
     agent = nobody.aq.started("a")
     directory = nobody.home / "state" / "sessions" / "s" / "runs" / "1.1"
-    keeper = json.loads((directory / "start").read_text())["pid"]
+    keeper = record_files.load(str(directory / "start"))["pid"]
     nobody.aq.kill_hard(supervisor)
     for pid in (keeper, agent):
         os.kill(pid, signal.SIGKILL)
@@ -151,7 +160,7 @@ def test_a_live_process_of_another_user_counts_as_alive_and_is_not_signalled(nob
     sleeper = shutil.copy("/bin/sleep", tmp_path / "agentq-shim")  # A keeper is known by its name, too.
     with subprocess.Popen([sleeper, "600"]) as others:
         try:
-            rewrite(directory / "start", lambda record: record | identity(others.pid))
+            keeper_is(directory / "start", others.pid)
             # The keeper is somebody else's: the run goes on, whoever looks, and the session's next task waits.
             assert "recover" not in nobody("sweep", "--no-wake").stdout
             nobody("cancel", "s/1")
@@ -172,14 +181,14 @@ def test_an_agent_of_another_user_keeps_its_slot_until_it_is_gone(nobody: User) 
     supervisor = nobody.start("run")
     agent = nobody.aq.started("a")
     directory = nobody.home / "state" / "sessions" / "s" / "runs" / "1.1"
-    keeper = json.loads((directory / "start").read_text())["pid"]
+    keeper = record_files.load(str(directory / "start"))["pid"]
     nobody.aq.kill_hard(supervisor)
     for pid in (keeper, agent):
         os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(keeper) and not alive(agent), what="end of keeper and agent")
     with subprocess.Popen(["sleep", "600"]) as others:
         try:
-            rewrite(directory / "agent", lambda record: record | identity(others.pid))
+            rewrite(directory / "start", lambda record: record | identity(others.pid))
             assert "recover" not in nobody("sweep", "--no-wake", timeout=60).stdout
             assert statuses(nobody) == {"s/1": "running", "s/2": "queued"}
             # A supervisor that looks after it goes on with other sessions meanwhile.
@@ -317,12 +326,12 @@ def test_what_a_gone_keeper_left_and_cannot_be_ended_is_told_of(nobody: User, pl
     nobody("submit", "-s", "s", *words)
     nobody("submit", "-s", "t", "--in", "1h", "--expires", "1ms", "--exec", "--", "true")
     supervisor = nobody.start("run")
-    record = nobody.home / "state" / "sessions" / "s" / "runs" / "1.1" / "agent"
-    agent = until(lambda: record.exists() and json.loads(record.read_text())["pid"], what="the agent")
+    directory = RunDirectory(nobody.home / "state" / "sessions" / "s" / "runs" / "1.1")
+    agent = until(directory.pid, what="the agent")
     until(lambda: "becomes-root" in Path(f"/proc/{agent}/comm").read_text(), what="its program")
     until(lambda: "\nUid:\t0\t0\t0" in Path(f"/proc/{agent}/status").read_text(), what="root")
     nobody.aq.kill_hard(supervisor)
-    keeper = json.loads((record.parent / "start").read_text())["pid"]
+    keeper = directory.start().identity.pid
     os.kill(keeper, signal.SIGKILL)
     until(lambda: not alive(keeper), what="end of the keeper")
     planned = nobody("sweep", "--dry-run", "--no-wake").stdout

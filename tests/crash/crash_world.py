@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Protocol
 from agentq_process import HOOK, ROOT, Process
 from forked import Forked, Server
 
+from agentq_cli.host import record_files
+
 PYTHONPATH = f"{HOOK}:{ROOT}"
 DEADLINE = 30.0
 
@@ -251,13 +253,12 @@ class World:
             os.write(self._gate, b"\n" * 64)
 
     def record(self, run: str, name: str) -> dict[str, Any] | None:
-        """A record of a run's directory, None where it is not there or not whole."""
+        """A record of a run's directory, None where it is not there or not whole. That of its `agent` is a line of the
+        `start` record."""
         session, _, number = run.partition("/")
-        try:
-            found = json.loads((self.state / "sessions" / session / "runs" / number / name).read_text())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
+        file = self.state / "sessions" / session / "runs" / number / ("start" if name == "agent" else name)
+        lines = record_files.lines(str(file)) or []
+        return record_files.parse(lines[name == "agent"]) or None if len(lines) > (name == "agent") else None
 
     def pid(self, run: str, name: str) -> int:
         """The pid in a run's `start` or `agent` record, once it is there."""

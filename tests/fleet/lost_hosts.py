@@ -26,7 +26,7 @@ from agentq_cli.base import procfs
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.identity import Identity
 from agentq_cli.engines.fleet import init
-from agentq_cli.host import lease_file, process, tree
+from agentq_cli.host import keeper, lease_file, process, tree
 from agentq_cli.host.lease_file import Lease
 from agentq_cli.model.fleet import FleetSettings
 from agentq_cli.policy import leases
@@ -128,9 +128,10 @@ class Machine:
                 mine.add(Identity(stat.pid, stat.start_time, process.realm()))
         mine = {each for each in mine | tree.below(mine) if process.alive(each) and each.pid != os.getpid()}
         found: dict[str, set[Identity]] = {"supervisor": set(), "launcher": set(), "shim": set(), "other": set()}
-        names = {"agentq-launcher": "launcher", "agentq-shim": "shim"}
+        names = {"agentq-launcher": "launcher", keeper.IDLE: "shim"}
         for each in mine:
-            name = names.get(procfs.name_of(each.pid) or "", "other")
+            name = procfs.name_of(each.pid) or ""
+            name = "shim" if name.startswith(keeper.NAME) else names.get(name, "other")
             found["supervisor" if self.supervisor and each.pid == self.supervisor.pid else name].add(each)
         return found
 

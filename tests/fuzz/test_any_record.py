@@ -81,7 +81,7 @@ def test_any_start_is_somebody_or_nobody(directory: RunDirectory, content: str, 
     assert isinstance(start, Start | Void)
     if isinstance(start, Start):
         process.alive(start.identity)
-        assert keeper.lives(directory, start) in (True, False)
+        assert keeper.keeps(directory, start) in (True, False)
     put(directory, "agent", content)
     agent = directory.agent()
     assert agent is None or process.alive(agent) in (True, False)

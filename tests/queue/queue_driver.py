@@ -183,7 +183,8 @@ Given = TypeVar("Given", NewTask, Task)
 def changed(task: Given, **fields: Any) -> Given:
     """A task with some fields of its work, and its own, at other values."""
     work = {name: fields.pop(name) for name in Work.__slots__ if name in fields}
-    return replace(task, work=replace(task.work, **work), **fields)
+    fields["work"] = replace(task.work, **work)
+    return task._replace(**fields) if isinstance(task, NewTask) else replace(task, **fields)
 
 
 def submit(queue: Queue, *tasks: NewTask, max_queued: int = MANY) -> list[Address]:
@@ -230,6 +231,48 @@ def claim(
     return queue.claim(
         candidate, plan, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), host="here", **more
     )
+
+
+class Undone(Exception):
+    """Makes a turn come to nothing."""
+
+
+def turn(
+    queue: Queue,
+    session: str,
+    ends: Mapping[RunId, RunStatus],
+    *,
+    undone: bool = False,
+    ageing_ms: int | None = None,
+    parallel: Callable[[str], int | None] | None = None,
+) -> tuple[list[RunId], order.Head | None]:
+    """End runs of a session and claim what comes next there, in one commit: the claims, and the head that is left, of
+    another session or None. `undone`: nothing of that is kept."""
+    heads, width, claims = KEPT.setdefault(queue, queue.heads()), parallel or widths(), list[RunId]()
+    outcomes = {run: outcome(queue, status) for run, status in ends.items()}
+    try:
+        with queue.turn(session, outcomes, actor=Actor.SUPERVISOR, background=True) as made:
+            for run in ends:
+                with made.step():
+                    assert made.finish(run) is not None
+            while True:
+                how: dict[str, Any] = {"jobs": MANY, "parallel": width}
+                head = heads.pick(now=made.now, ageing_ms=ageing_ms, turn=made, **how)
+                if head is None or head.session != session:
+                    break
+                heads.doubt(session)
+                with made.step():
+                    candidate = made.candidate(head)
+                    assert candidate is not None
+                    plan = the_plan(candidate.task, candidate.past)
+                    claimed = made.claim(candidate, plan, supervisor=SUPERVISOR, host="here", **how)
+                assert claimed is not None, "what was picked in a turn can be claimed in it"
+                claims.append(claimed.run)
+            if undone:
+                raise Undone
+    except Undone:
+        heads.forget()
+    return claims, head
 
 
 def claim_next(

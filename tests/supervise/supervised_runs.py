@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agentq_cli.host import tree
+from agentq_cli.host import keeper, process, tree
 from agentq_cli.host.launch import Launcher, LaunchRequest
 from agentq_cli.host.records import Exit, Start
 from agentq_cli.host.run_directory import RunDirectory
@@ -32,11 +32,10 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 class RunHandle:
     """One launched run."""
 
-    def __init__(self, request: LaunchRequest, pid: int, pidfd: int) -> None:
+    def __init__(self, request: LaunchRequest, line: int) -> None:
         self.request = request
         self.directory = RunDirectory(request.run_dir)
-        self.shim_pid = pid
-        self.pidfd = pidfd
+        self.line = line
 
     def path(self, name: str) -> Path:
         return Path(self.directory.file(name))
@@ -45,25 +44,30 @@ class RunHandle:
         return self.path(name).read_text() if self.path(name).exists() else ""
 
     def says(self, word: str) -> None:
-        """Wait until the agent has printed a word."""
+        """Wait until the agent has printed a word, and is on record."""
         until(lambda: word in self.text(), f"{word!r} in {self.text()!r} of {self.request.argv}")
+        self.agent_pid()
 
     def start(self) -> Start:
         found = until(lambda: self.directory.start(), "the start record")
         assert isinstance(found, Start)
         return found
 
+    @property
+    def shim_pid(self) -> int:
+        return self.start().identity.pid
+
     def agent_pid(self) -> int:
         return int(until(self.directory.agent, "the agent record").pid)
 
     def shim_ended(self) -> None:
-        """Wait for the shim's end."""
+        """Wait until nobody keeps the run."""
         poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        assert poll.poll(DEADLINE * 1000), f"the shim of {self.request.argv} still runs"
+        poll.register(self.line, select.POLLIN)
+        assert poll.poll(DEADLINE * 1000), f"the run of {self.request.argv} is still kept"
 
     def ended(self) -> Exit:
-        """Wait for the shim's end; the exit record."""
+        """Wait until nobody keeps the run; the exit record."""
         self.shim_ended()
         record = self.directory.exit()
         assert record is not None, "the shim left no exit record"
@@ -104,7 +108,7 @@ class Runs:
         return self.send(self.request(*argv, **changes))
 
     def send(self, request: LaunchRequest) -> RunHandle:
-        handle = RunHandle(request, *self.launcher.launch(request))
+        handle = RunHandle(request, self.launcher.launch(request))
         self.handles.append(handle)
         return handle
 
@@ -117,11 +121,9 @@ class Runs:
     def close(self) -> None:
         """Leave no process behind, whatever the test found."""
         for handle in self.handles:
-            try:
-                signal.pidfd_send_signal(handle.pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            else:
+            start = handle.directory.start()
+            if isinstance(start, Start) and keeper.hold(handle.directory, start):
+                process.send(start.identity, signal.SIGKILL)
                 handle.shim_ended()
-            os.close(handle.pidfd)
+            os.close(handle.line)
             tree.kill_orphans(handle.request.run, str(self.state_dir), grace_ms=0)

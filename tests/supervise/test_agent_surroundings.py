@@ -106,7 +106,7 @@ launcher.start()
 request = LaunchRequest(sys.argv[1] + "/s/runs/1.1", "s/1.1", ["/bin/cat", "/proc/self/status"], "/", {}, 0o22, None,
     None, False, None, 200, False, 1 << 20)
 poll = select.poll()
-poll.register(launcher.launch(request)[1], select.POLLIN)
+poll.register(launcher.launch(request), select.POLLIN)
 sys.exit(0 if poll.poll(10000) else 1)
 """
 

@@ -32,7 +32,7 @@ if sys.argv[3] == "before":
 request = LaunchRequest(os.getcwd() + "/s/runs/1.1", "s/1.1", ["/bin/sh", "-c", sys.argv[2]], os.getcwd(),
     {"PATH": os.environ["PATH"]}, 0o22, None, None, False, None, 200, False, 64 << 20)
 poll = select.poll()
-poll.register(launcher.launch(request)[1], select.POLLIN)
+poll.register(launcher.launch(request), select.POLLIN)
 assert poll.poll(10000)
 directory = RunDirectory(request.run_dir)
 record = directory.exit()

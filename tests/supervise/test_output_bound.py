@@ -55,7 +55,7 @@ def test_a_hundred_megabytes_stay_within_a_bound_of_one_while_the_agent_runs(run
     until(lambda: "ready" in run.text("stderr"), "all is written")
     stdout = str(run.path("stdout"))
     until(lambda: used(stdout) <= MIB, "the bound is kept while it runs")
-    assert not run.path("exit").exists()
+    assert run.directory.exit() is None
     (tmp_path / "go").write_text("\n")
     record = run.ended()
     written = len("the first line\n") + 100 * MIB + len("\nthe newest line\n")

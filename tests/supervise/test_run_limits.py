@@ -141,6 +141,7 @@ def test_silence_counts_from_the_agent_s_start_and_not_during_its_script(runs, c
     assert not run.path("looks").exists()
     (tmp_path / "go").write_text("\n")
     run.says("ready")
+    until(lambda: process.alive(run.directory.agent()), "its record, after that of the script")
     assert own.check(run.directory) is None
     clock.now += 1_000
     assert reason(own.check(run.directory)) == "stalled"

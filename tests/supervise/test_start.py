@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from agentq_cli.host import process, record_files, shim
+from agentq_cli.host import keeper, process, record_files, shim
 from agentq_cli.host.records import Start, Stop, Void
 from agentq_cli.host.run_directory import RunDirectory
 
@@ -22,15 +22,23 @@ def test_a_run_is_taken_by_its_shim_and_names_its_agent(runs) -> None:
     assert run.directory.keeper_holds_lock()
     record = run.ended()
     assert (record.exit_code, record.finished_at) == (1, 1_700_000_000_000)
-    assert not process.alive(start.identity)
+    assert not keeper.keeps(run.directory, start)
     assert not run.directory.keeper_holds_lock()
 
 
-def test_the_agent_record_is_there_before_the_agent_runs(runs) -> None:
-    run = runs.shell('cat "$RUN_DIR/agent"; echo " $$"', env={"RUN_DIR": str(runs.state_dir / "s/runs/1.1")})
-    assert run.ended().exit_code == 0
-    record, own_pid = run.text().splitlines()
-    assert f'"pid": {int(own_pid)},' in record
+@pytest.mark.parametrize("older", [False, True])
+def test_the_agent_is_on_record_beside_its_keeper(runs, older: bool) -> None:
+    run = runs.shell("echo $$; read line; exec sleep 60")
+    run.says("\n")
+    agent = run.directory.agent()
+    assert (run.agent_pid(), process.alive(agent)) == (int(run.text()), True)
+    if older:
+        # As written by a keeper of an older agentq.
+        start, line = run.path("start").read_text().splitlines()
+        run.path("start").write_text(start + "\n")
+        assert run.directory.agent() is None
+        run.path("agent").write_text(line + "\n")
+        assert run.directory.agent() == agent
 
 
 def test_a_late_shim_starts_nothing_in_a_void_run(runs, tmp_path) -> None:
@@ -82,7 +90,8 @@ def test_a_start_that_may_not_be_on_disk_starts_nothing_and_says_why(runs, tmp_p
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         record_files.sync_directory = broken
-        shim.main(request.encode(), [])
+        shim.keep(request.encode())
+        os._exit(0)
     os.waitpid(pid, 0)
     directory = RunDirectory(request.run_dir)
     record = directory.exit()

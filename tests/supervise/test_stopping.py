@@ -285,7 +285,8 @@ def test_a_disk_that_fails_under_the_shim_ends_no_agent(runs) -> None:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         RunDirectory.stop = stop  # type: ignore[method-assign,assignment]
-        shim.main(request.encode(), [])
+        shim.keep(request.encode())
+        os._exit(0)
     os.waitpid(pid, 0)
     record = RunDirectory(request.run_dir).exit()
     assert (record.exit_code, record.error) == (3, None)

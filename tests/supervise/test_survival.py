@@ -15,6 +15,9 @@ from supervised_runs import GRACE_MS, Runs, until
 
 from agentq_cli.host import process, tree
 from agentq_cli.host.launch import Launcher
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.supervise import recovery
 
 DEAF = "trap '' INT TERM HUP; echo ready; while :; do sleep 60; done"
 
@@ -86,14 +89,11 @@ def test_closing_the_launcher_ends_it_and_not_its_runs(runs, tmp_path) -> None:
     assert run.ended().exit_code == 8
 
 
-def test_the_launcher_reaps_its_shims(runs) -> None:
-    pids = []
-    for _ in range(3):
-        run = runs.shell("exit 0")
-        run.ended()
-        pids.append(run.shim_pid)
-    for pid in pids:
-        until(lambda pid=pid: process.stat_of(pid) is None, f"{pid} is reaped")
+def test_the_launcher_reaps_its_keepers(runs) -> None:
+    run = runs.shell("exit 0")
+    run.ended()
+    assert process.send(run.start().identity, signal.SIGKILL)
+    until(lambda: process.stat_of(run.shim_pid) is None, "it is reaped")
 
 
 def test_the_launchers_end_shows_on_its_socket(launcher, runs) -> None:
@@ -138,6 +138,37 @@ def test_recovery_finds_an_agent_that_cleared_its_environment_by_its_record(runs
     assert tree.marked(run.request.run, str(runs.state_dir)) == set()
     assert tree.kill_orphans(run.request.run, str(runs.state_dir), grace_ms=0, known=[agent])
     assert not process.alive(agent)
+
+
+def test_recovery_finds_an_agent_that_its_keeper_had_no_time_to_record(runs) -> None:
+    run = runs.shell(f"exec env -i /bin/sh -c '{DEAF.replace(chr(39), chr(34))}'")
+    run.says("ready")
+    agent = run.directory.agent()
+    kill_shim(run)
+    start, _ = run.path("start").read_text().splitlines()
+    run.path("start").write_text(start + "\n")
+    with run.path("stdout").open() as shown, subprocess.Popen(["sleep", "60"], stdin=shown) as reader:
+        assert (run.directory.agent(), recovery.left_behind(run.directory)) == (None, (agent,))
+        reader.kill()
+    process.send(agent, signal.SIGKILL)
+
+
+def test_recovery_finds_an_agent_that_has_not_become_its_program(runs) -> None:
+    directory = RunDirectory(runs.state_dir / "s/runs/1.1")
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        directory.create()
+        directory.write_start(Start(process.current(), 1, 1))
+        if (pid := os.fork()) == 0:
+            signal.pause()
+        os.write(writer, b"%d" % pid)
+        os._exit(0)
+    agent = process.identity_of(int(os.read(reader, 20)))
+    os.wait()
+    try:
+        assert recovery.left_behind(directory) == (agent,)
+    finally:
+        process.send(agent, signal.SIGKILL)
 
 
 def test_recovery_does_not_touch_a_recycled_pid_or_another_run(runs) -> None:

@@ -124,3 +124,23 @@ def test_what_was_started_is_gone_at_the_end_daemons_too() -> None:
     bench = Path(__file__).resolve().parent.parent / "bench"
     done = subprocess.run([sys.executable, "-c", LEAVES_BEHIND, bench], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("False False False\n", "")
+
+
+SPENDS = """
+import sys; sys.path.insert(0, sys.argv[1])
+from machine import Call, Machine
+machine = Machine("/usr/bin:/bin")
+spend = f"{sys.executable} -c 'import time; exec(\\"while time.process_time() < 0.1: pass\\")'"
+try:
+    stays = machine.start(Call(("sleep", "1000")))
+    spent = machine.spent(lambda: machine.run(Call(("sh", "-c", f"setsid {spend} </dev/null >/dev/null 2>&1 &"))))
+finally:
+    machine.close()
+print(spent >= 0.1)
+"""
+
+
+def test_what_a_daemon_spends_counts_to_its_end_though_its_starter_has_ended() -> None:
+    bench = Path(__file__).resolve().parent.parent / "bench"
+    done = subprocess.run([sys.executable, "-c", SPENDS, bench], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\n", "")

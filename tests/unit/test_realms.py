@@ -116,7 +116,7 @@ def test_a_keeper_elsewhere_lives_for_as_long_as_it_locks_its_record(run: RunDir
         assert isinstance(start, Start)
         assert start.locked
         assert keeper.is_foreign(start)
-        assert keeper.lives(run, start)
+        assert keeper.keeps(run, start)
         assert keeper.pidfd(start) is None
         assert not keeper.wait(run, start, 1)
     finally:
@@ -124,7 +124,7 @@ def test_a_keeper_elsewhere_lives_for_as_long_as_it_locks_its_record(run: RunDir
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         os.close(reader)
     assert keeper.wait(run, start, 1)
-    assert not keeper.lives(run, start)
+    assert not keeper.keeps(run, start)
 
 
 def test_a_record_without_locks_tells_nothing_but_its_boot(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,5 +133,5 @@ def test_a_record_without_locks_tells_nothing_but_its_boot(run: RunDirectory, mo
     start = run.start()
     assert isinstance(start, Start)
     assert not start.locked
-    assert keeper.lives(run, start)
-    assert not keeper.lives(run, start._replace(identity=start.identity._replace(boot_id="another/12")))
+    assert keeper.keeps(run, start)
+    assert not keeper.keeps(run, start._replace(identity=start.identity._replace(boot_id="another/12")))

@@ -58,7 +58,7 @@ def test_records_come_back_as_they_were_written(directory) -> None:
     assert directory.exit() == ENDED
     directory.write_cut("stderr", Cut(4096, 8192, punched=True))
     assert directory.cut("stderr") == Cut(4096, 8192, punched=True)
-    assert sorted(os.listdir(directory.path)) == ["agent", "exit", "start", "stderr.cut", "stop"]
+    assert sorted(os.listdir(directory.path)) == ["exit", "start", "stderr.cut", "stop"]
 
 
 def test_directories_and_records_are_private_without_a_umask(tmp_path) -> None:

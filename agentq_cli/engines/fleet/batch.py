@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.base.errors import Usage
 from agentq_cli.engines.fleet import moving
-from agentq_cli.engines.steps import dependencies, environments, submit
+from agentq_cli.engines.steps import dependencies, submit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def store(
     first: dict[str, int] = {}
     for session, part in parts.items():
         part.tell("write.create_session", {"name": session, "at": part.now})
-        found = submit.insert(part, list(environments.kept(part, own[session].values())))
+        found = submit.insert(part, own[session].values())
         stored.update(zip(own[session], found, strict=True))
         new = [address.seq for address, is_new in found if is_new]
         if new:

@@ -140,6 +140,9 @@ class Opened(Given):
     def check(self) -> None:
         """Nothing: a fleet that was replaced is found at the next connecting."""
 
+    def mark(self) -> None:
+        """None: only the database knows."""
+
     def rest(self) -> None:
         """Nothing: one connection is kept."""
 

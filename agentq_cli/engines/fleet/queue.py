@@ -10,7 +10,7 @@ from agentq_cli.engines.shared.readings import Readings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from agentq_cli.engines.fleet.hooks import Hooks
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.upkeep import Upkeep
     from agentq_cli.engines.fleet.voice import Voice
     from agentq_cli.model.actions import Actor
-    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
 
@@ -34,7 +34,6 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         Hosts.__init__(self)
         Logs.__init__(self)
         self._voice: Voice | None = None
-        self._alone: Collection[Address] = ()
         Opened.__init__(self, *args, **options)
 
     # Runs
@@ -49,7 +48,6 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
         with self.beginning(*Turn.first(self, session, outcomes)), whole as write:
             turn = Turn(self, write, outcomes)
             yield turn
-        self._alone = turn.alone
         if turn.claimed:
             self._claimed.update(turn.claims)
             self.make_files(session)
@@ -57,9 +55,6 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
     def why_unposted(self, run: RunId | str) -> str | None:
         """Never: the result row is in the commit that ends the run."""
         return None
-
-    def stopped_behind(self, task: Task) -> list[Task]:
-        return [] if task.address in self._alone else super().stopped_behind(task)
 
     # What waits for tasks of other sessions is settled in the commit that ends them
 

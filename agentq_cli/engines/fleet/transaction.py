@@ -9,24 +9,26 @@ from __future__ import annotations
 from agentq_cli.base.context import contextmanager
 from agentq_cli.engines.fleet import queries
 from agentq_cli.engines.shared import read
-from agentq_cli.engines.steps import rows, saving
+from agentq_cli.engines.steps import entering, rows, saving
 from agentq_cli.host.place import Place
 from agentq_cli.model.addresses import Address
 from agentq_cli.policy import placement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any
 
     from agentq_cli.engines.fleet.along import Answers
     from agentq_cli.engines.fleet.connection import Connection
     from agentq_cli.engines.fleet.queries import Question
+    from agentq_cli.engines.steps.entering import Entering
     from agentq_cli.engines.transaction import Row, Values
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Run
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.work import Work
 
 NOTHING: Mapping[str, object] = {}
 
@@ -227,6 +229,7 @@ class SessionWrite(Writing):
         super().__init__(database, {**own, "session": session}, now, actor, commit)
         self.session = session
         self.unsettled: list[int] = []
+        self.dependents = 0
 
     def task(self, seq: int) -> Task:
         found = self.ask("read.task", {"seq": seq})
@@ -247,20 +250,15 @@ class SessionWrite(Writing):
         ((seq,),) = self.ask("write.next_seq")
         return int(seq)
 
-    def insert(self, new: Sequence[Task], batch: str | None = None) -> None:
+    def insert(self, new: Sequence[Entering], batch: str | None = None) -> None:
         for first in range(0, len(new), MOST_ROWS):
-            some = new[first : first + MOST_ROWS]
-            alike: dict[tuple[str, ...], list[rows.Columns]] = {}
-            for task in some:
-                found = row(task)
-                alike.setdefault(tuple(found), []).append(found)
+            columns = _columns(new[first : first + MOST_ROWS])
+            one = queries.row_of(columns)
+            each = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+            begin = queries.insert_into("tasks", columns, self.database.schema)
             if self.commit.answers is not None:
                 self.commit.answers.forget()
-            for columns, of_them in alike.items():
-                one = queries.row_of(columns)
-                values = [self.database.filled(one, each) for each in of_them]
-                begin = queries.insert_into("tasks", columns, self.database.schema)
-                self.commit.later.append(begin.encode() + b", ".join(values))
+            self.commit.later.append(begin.encode() + b", ".join([self.database.filled(one, row) for row in each]))
             if len(new) > MOST_ROWS:
                 self.database.send(self.flushed())
         if new:
@@ -330,16 +328,19 @@ def settle(write: Writing) -> None:
         dependencies.settle(write.part(session), seq)
 
 
+def _columns(new: Sequence[Entering]) -> Mapping[str, Sequence[Any]]:
+    """The rows of new tasks, column by column."""
+    derived = {name: [made(task.work) for task in new] for name, made in DERIVED.items()}
+    return {"session": [task.session for task in new], **entering.columns(new), **derived}
+
+
+DERIVED: Mapping[str, Callable[[Work], str]] = {
+    "directory": lambda work: work.directory,
+    "needs": lambda work: placement.needs(work).text,
+}
+"""The columns that follow from what is to be done."""
+
+
 def _work(task: Task) -> rows.Columns:
     """The columns of what is to be done, and what is derived from it."""
-    return rows.work_columns(task.work) | {
-        "directory": task.work.directory,
-        "needs": placement.needs(task.work).text,
-    }
-
-
-def row(task: Task) -> rows.Columns:
-    """The columns of a new task. What it waits for is stored by `dependencies.enter`."""
-    found = {"session": task.session} | _work(task) | rows.state_columns(task)
-    found.pop("after", None)
-    return found
+    return rows.work_columns(task.work) | {name: made(task.work) for name, made in DERIVED.items()}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.queue import FleetQueue
     from agentq_cli.engines.fleet.transaction import SessionWrite
     from agentq_cli.engines.nouns import Calls, Candidate, Claim, Plan
-    from agentq_cli.model.addresses import Address, RunId
+    from agentq_cli.model.addresses import RunId
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
 
@@ -30,9 +30,6 @@ class Turn(turn.Turn):
     def __init__(self, queue: FleetQueue, write: SessionWrite, outcomes: Mapping[RunId, Outcome]) -> None:
         super().__init__(write, outcomes)
         self._queue = queue
-        self.alone: set[Address] = set()
-        """The tasks of its runs that nothing waited for."""
-
         self.claims: list[RunId] = []
         """The runs that it has claimed."""
 
@@ -44,16 +41,16 @@ class Turn(turn.Turn):
             yield First("dependencies.dependents", run.address._asdict())
             yield First("hosts.of_another", run._asdict())
         if not outcomes:
-            for name in (*dict(AROUND), "read.holds", "read.session_retrying", *_of_claim(queue)):
-                yield First(name, {})
+            for name in (*dict(AROUND), "read.holds", "read.session_retrying", queue.timeline):
+                if name:
+                    yield First(name, {})
 
     def calls(self, supervisor: Identity) -> Calls:
-        self._write.expect(*((name, {}) for name in _of_claim(self._queue)))
+        if self._queue.timeline:
+            self._write.expect((self._queue.timeline, {}))
         return super().calls(supervisor)
 
     def _end(self, run: RunId, outcome: Outcome) -> Task | None:
-        if not self._write.ask("dependencies.dependents", run.address._asdict()):
-            self.alone.add(run.address)
         for (host,) in self._write.ask("hosts.of_another", run._asdict()):
             why = f"it is a run of host '{host}'; {outcome.status} was not recorded"
             self._write.record("late", run.seq, run=run, reason=why)
@@ -67,8 +64,3 @@ class Turn(turn.Turn):
         if claim is not None:
             self.claims.append(claim.run)
         return claim
-
-
-def _of_claim(queue: FleetQueue) -> list[str]:
-    """What a claim asks in addition to what a pick asks."""
-    return ["dispatch.worker_count", queue.timeline] if queue.timeline else ["dispatch.worker_count"]

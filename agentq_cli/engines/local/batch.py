@@ -6,20 +6,17 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import groupby
 
-from agentq_cli.base.cached import cache
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.local import connection, migrations, opening
 from agentq_cli.engines.local.asking import Asking
 from agentq_cli.engines.local.queries import statements
-from agentq_cli.engines.local.session_write import NEWEST, SessionWrite, row
+from agentq_cli.engines.local.session_write import SessionWrite
 from agentq_cli.engines.local.sessions import create_sessions, session_write
 from agentq_cli.engines.local.state_dir import StateDir, sync_directory
-from agentq_cli.engines.steps import dependencies, environments, rows, submit
-from agentq_cli.engines.steps.entering import entered
+from agentq_cli.engines.steps import dependencies, submit
 from agentq_cli.host.place import is_there
 from agentq_cli.model.addresses import Address
 
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from agentq_cli.model.tasks import NewTask
 
 BATCH = statements("batch")
-WRITE = statements("write")
 
 
 def store(
@@ -56,6 +52,7 @@ def store(
     batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
     index = opening.connect(state.index, "index", create=False)
     try:
+        _prepare(index)
         with connection.transaction(index, state.index):
             submit.check_room(Asking(index), tasks, max_queued)
             values = {"id": batch, "sessions": dumps(sessions), "pid": owner.pid}
@@ -74,7 +71,7 @@ def store(
                     submit.enter_waits(write, tasks, stored)
             with connection.transaction(index, state.index):
                 if index.execute(BATCH["commit"], {"id": batch}).rowcount:
-                    _publish(index, tasks, stored, now=now, actor=actor)
+                    _publish(index, state, tasks, stored, now=now, actor=actor)
         except BaseException as error:
             # The session that refused has nothing of the batch, but an interrupt may have come after its commit.
             left = staged if isinstance(error, AgentqError) else sessions
@@ -111,7 +108,7 @@ def _stage(
     found = _laid(state, session, tasks, batch=batch, now=now, actor=actor)
     if found is None:
         with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
-            found = submit.insert(write, environments.kept(write, tasks.values()), batch)
+            found = submit.insert(write, tasks.values(), batch)
     return dict(zip(tasks, found, strict=True))
 
 
@@ -128,7 +125,7 @@ def _laid(
     with contextlib.closing(migrations.new_in_memory("inbound")) as database:
         database.execute("BEGIN")
         write = SessionWrite(database, state, session, now, actor)
-        found = submit.insert(write, environments.kept(write, tasks.values()), batch)
+        found = submit.insert(write, tasks.values(), batch)
         database.execute("COMMIT")
         if not opening.lay(path, database.serialize()):
             return None
@@ -136,8 +133,18 @@ def _laid(
     return found
 
 
+def _prepare(index: sqlite3.Connection) -> None:
+    """Have a table in the place of a session's: statements that read a session's rows find them in it as they will be
+    once they are released."""
+    with contextlib.closing(migrations.new_in_memory("inbound")) as inbound:
+        columns = [f'"{name}" DEFAULT {default}' for name, default in inbound.execute(BATCH["columns"])]
+    index.execute(BATCH["given_in_memory"])
+    index.execute(BATCH["given"].format(columns=", ".join(columns)))
+
+
 def _publish(
     index: sqlite3.Connection,
+    state: StateDir,
     tasks: Sequence[NewTask],
     stored: Mapping[int, tuple[Address, bool]],
     *,
@@ -147,36 +154,14 @@ def _publish(
     """Add everything that is staged to the index, in the commit of the batch: no session has to be opened again for
     it."""
     # In the order of the index, so that no page of it is written twice.
-    new = sorted(
-        ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
-        key=lambda each: each[0],
-    )
-    given_rows = _given()
-    for session, own in groupby(new, lambda each: each[0].session):
-        index.execute(WRITE["create_session"], {"name": session, "at": now})
-        given = dumps([_told(task, address.seq, now) for address, task in own])
-        values = {"rows": given, "session": session, "first": 0, "last": NEWEST, "batch": None}
-        index.execute(given_rows + WRITE["mirror"], values)
-        index.execute(given_rows + WRITE["events_of_new"], values | {"at": now, "actor": actor})
-
-
-@cache
-def _told_of() -> list[str]:
-    """The columns that are passed on to the index."""
-    import re
-
-    return [name for name in rows.COLUMNS if re.search(rf"(?<!')\b{name}\b", WRITE["mirror"] + WRITE["events_of_new"])]
-
-
-def _given() -> str:
-    columns = ", ".join(f"json_extract(value, '$.{name}') AS \"{name}\"" for name in (*_told_of(), "batch"))
-    return BATCH["given"].format(columns=columns)
-
-
-def _told(task: NewTask, seq: int, now: int) -> rows.Columns:
-    """What the index is told of a new task's row, as its session's file has it once it is released."""
-    stored = row(entered(task, seq, now, status=submit.first_status(task)))
-    return {name: stored[name] for name in _told_of() if name in stored}
+    for session, own in sorted(_by_session(tasks).items()):
+        new = [(stored[position][0], task) for position, task in own.items() if stored[position][1]]
+        if new:
+            write = SessionWrite(index, state, session, now, actor)
+            write.tell("write.create_session", {"name": session, "at": now})
+            write.insert([submit.begun(task, None, address.seq, now) for address, task in new])
+            write.publish(0)
+            write.tell("batch.forget_given")
 
 
 def release(

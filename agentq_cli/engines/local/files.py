@@ -43,6 +43,16 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
 def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, which is checked at every use because it belongs to the agent. Raises Busy,
     Unreadable."""
+    with unchecked_outbound(state, session, busy_ms) as database:
+        path = state.outbound(session)
+        with connection.named_trouble(path):
+            opening.check_foreign(database, path)
+        yield database
+
+
+@contextmanager
+def unchecked_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    """The same for a caller who checks it. Raises Busy, Unreadable."""
     path = state.outbound(session)
 
     def connect() -> sqlite3.Connection:
@@ -53,6 +63,4 @@ def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sql
             yield database
         return
     with state.kept.lend((path,), busy_ms, connect) as database:
-        with connection.named_trouble(path):
-            opening.check_foreign(database, path)
         yield database

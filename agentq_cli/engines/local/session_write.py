@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from agentq_cli.base.cached import cache
 from agentq_cli.base.dataclass import replace
 from agentq_cli.engines.local import aside, rehearsal
-from agentq_cli.engines.local.queries import insert_into, statement
+from agentq_cli.engines.local.queries import insert_rows, statement
 from agentq_cli.engines.local.state_dir import StateDir
 from agentq_cli.engines.local.writing import Writing
 from agentq_cli.engines.shared import read
-from agentq_cli.engines.steps import rows, saving
+from agentq_cli.engines.steps import entering, rows, saving
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import sqlite3
     from contextlib import AbstractContextManager
 
+    from agentq_cli.engines.steps.entering import Entering
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.runs import Run
     from agentq_cli.model.tasks import Task
@@ -45,6 +45,7 @@ class SessionWrite(Writing):
         self.moved = False
         """Whether directories of runs were moved aside (`aside`); that is undone if the transaction fails."""
         self.unsettled: list[int] = []
+        self.dependents = 0
 
     def snapshot(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()  # nobody else writes meanwhile
@@ -117,10 +118,13 @@ class SessionWrite(Writing):
         ((seq,),) = self.ask("write.next_seq")
         return int(seq)
 
-    def insert(self, new: Sequence[Task], batch: str | None = None) -> None:
-        # One statement for each stretch of rows that have the same columns.
-        for columns, alike in groupby((row(task, batch) for task in new), tuple):
-            self.database.executemany(insert_into("messages_in", columns), alike)
+    def insert(self, new: Sequence[Entering], batch: str | None = None) -> None:
+        if not new:
+            return
+        found = entering.columns(new)
+        if batch is not None:
+            found |= {"status": ["staged"] * len(new), "batch": [batch] * len(new)}
+        self.database.executemany(insert_rows("messages_in", found), zip(*found.values(), strict=True))
 
     def publish(self, first: int, batch: str | None = None) -> None:
         values = {"session": self.session, "first": first, "batch": batch, "at": self.now, "actor": self.actor}
@@ -168,13 +172,3 @@ class SessionWrite(Writing):
 @cache
 def _save(columns: tuple[str, ...]) -> str:
     return statement("write.save").format(columns=", ".join(f'"{name}" = :{name}' for name in columns))
-
-
-def row(task: Task, batch: str | None = None) -> rows.Columns:
-    """The columns of a new task; staged if it belongs to a batch.
-
-    What it waits for is stored by `dependencies.enter`, once all of those tasks have their addresses.
-    """
-    found = rows.work_columns(task.work) | rows.state_columns(task)
-    found.pop("after", None)
-    return found if batch is None else found | {"status": "staged", "batch": batch}

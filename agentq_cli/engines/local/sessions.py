@@ -89,8 +89,7 @@ def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms:
 
 def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = connection.BUSY_MS) -> None:
     """Create what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
-    for session in sessions:
-        opening.refuse_emptied(state, session)
+    opening.refuse_emptied(state, sessions)
     if rehearsal.rehearsing():
         for session in sessions:
             with contextlib.suppress(NotFound):
@@ -98,5 +97,6 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
     else:
         state.create_sessions(sessions)
     for session in sessions:
-        if not os.path.lexists(state.outbound(session)):
-            opening.connect(state.outbound(session), "outbound", create=True, busy_ms=busy_ms).close()
+        path = state.outbound(session)
+        if not os.path.lexists(path) and (rehearsal.rehearsing() or not opening.lay_new(path, "outbound")):
+            opening.connect(path, "outbound", create=True, busy_ms=busy_ms).close()

@@ -139,7 +139,9 @@ def changed(write: Transaction, seq: int) -> None:
         return  # the loop below, further up the stack, reaches it
     while write.unsettled:
         address = Address(write.session, write.unsettled[0])
-        for session, dependent in sorted({*write.ask("dependencies.dependents", address._asdict())}):
+        found = sorted({*write.ask("dependencies.dependents", address._asdict())})
+        write.dependents += len(found)
+        for session, dependent in found:
             if session == write.session:
                 settle(write, dependent)
             else:

@@ -6,7 +6,6 @@ It forgets one with the last task that refers to it. With several hosts each kee
 from __future__ import annotations
 
 from agentq_cli.base import environment
-from agentq_cli.base.dataclass import replace
 from agentq_cli.base.json_text import loads
 
 TYPE_CHECKING = False
@@ -18,17 +17,17 @@ if TYPE_CHECKING:
     from agentq_cli.model.work import Work
 
 
-def kept(write: Transaction, tasks: Iterable[NewTask]) -> Iterator[NewTask]:
-    """The new tasks, each referring to what its shell's environment is stored as."""
+def stored(write: Transaction, tasks: Iterable[NewTask]) -> Iterator[int | None]:
+    """The number under which the environment of each new task's shell is stored."""
     last: Mapping[str, str] | None = None
-    stored = None
+    number = None
     for task in tasks:
         if task.captured is None:
-            yield task
+            yield task.work.environment
             continue
         if task.captured is not last:  # the tasks of a batch share theirs
-            last, stored = task.captured, write.keep_environment(environment.text(task.captured))
-        yield replace(task, captured=None, work=replace(task.work, environment=stored))
+            last, number = task.captured, write.keep_environment(environment.text(task.captured))
+        yield number
 
 
 def find(reading: Reading, work: Work) -> Mapping[str, str] | None:

@@ -128,7 +128,7 @@ class Heads:
         reading = self._reading if turn is None else turn.reading
         with reading.snapshot():
             self._foresee(reading, now, self._doubted)
-            found = around(reading, now)
+            found = around(reading, now) if turn is None else turn.around()
             if admission.caps(found.workers, jobs, found.everywhere, fleet_jobs).holding:
                 return None
             self._follow(reading, now)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from agentq_cli.base import errors
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, LimitReached, WrongState
 from agentq_cli.engines.steps import dependencies, environments, rows
-from agentq_cli.engines.steps.entering import entered
+from agentq_cli.engines.steps.entering import Entering, entered
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.tasks import NewTask, Task
 
@@ -28,7 +30,6 @@ def submit(write: Transaction, tasks: Sequence[NewTask], *, max_queued: int) -> 
     found). Raises LimitReached, WrongState (a key that another task holds), NotFound (a dependency)."""
     check_room(write, tasks, max_queued)
     write.tell("write.create_session", {"name": write.session, "at": write.now})
-    tasks = list(environments.kept(write, tasks))
     stored = insert(write, tasks)
     addresses = dict(enumerate(stored))
     waiting = enter_waits(write, tasks, addresses) + _replace(write, tasks, addresses)
@@ -40,13 +41,13 @@ def submit(write: Transaction, tasks: Sequence[NewTask], *, max_queued: int) -> 
     return stored
 
 
-def insert(write: Transaction, tasks: Iterable[NewTask], batch: str | None = None) -> list[tuple[Address, bool]]:
+def insert(write: Transaction, tasks: Collection[NewTask], batch: str | None = None) -> list[tuple[Address, bool]]:
     """Add the tasks' rows, staged if they belong to a batch; each with whether it is new."""
     stored: list[tuple[Address, bool]] = []
-    new: list[Task] = []
+    new: list[Entering] = []
     seq = write.next_seq()
     keys: set[str] = set()
-    for task in tasks:
+    for task, environment in zip(tasks, environments.stored(write, tasks), strict=True):
         key = task.work.key
         if key is not None:
             if key in keys:
@@ -60,21 +61,21 @@ def insert(write: Transaction, tasks: Iterable[NewTask], batch: str | None = Non
                 stored.append((found, False))
                 continue
             keys.add(key)
-        new.append(_made(write, task, seq))
+        new.append(begun(task, environment, seq, write.now))
         stored.append((Address(write.session, seq), True))
         seq += 1
     write.insert(new, batch)
     return stored
 
 
-def _made(write: Transaction, task: NewTask, seq: int) -> Task:
-    made = entered(task, seq, write.now, status=first_status(task))
+def begun(task: NewTask, environment: int | None, seq: int, now: int) -> Entering:
+    """A new task as it begins; `environment` as `entered` takes it."""
+    state: dict[str, Any] = {}
     if task.schedule is not None:
         from agentq_cli.engines.steps import series
 
-        recurrence = series.begin(task.schedule, write.now)
-        made = replace(made, trigger=Trigger.SCHEDULE, recurrence=recurrence, series=seq, arriving=True)
-    return made
+        state = {"trigger": Trigger.SCHEDULE, "recurrence": series.begin(task.schedule, now), "arriving": True}
+    return entered(task, environment, seq, now, status=first_status(task), **state)
 
 
 def first_status(task: NewTask) -> Status:
@@ -113,7 +114,7 @@ def _based(task: NewTask, stored: Mapping[int, Address]) -> NewTask:
     if task.base_of is None:
         return task
     launch = replace(task.work.launch, base=f"@{stored[task.base_of]}")
-    return replace(task, work=replace(task.work, launch=launch))
+    return task._replace(work=replace(task.work, launch=launch))
 
 
 def _replace(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
@@ -127,7 +128,9 @@ def _replace(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[int, 
     new = {address for address, is_new in stored.values() if is_new}
     waiting = []
     for position in found:
+        (environment,) = environments.stored(write, [tasks[position]])
         task, seq = _based(tasks[position], addresses), addresses[position].seq
+        task = task._replace(captured=None, work=replace(task.work, environment=environment))
         after = dependencies.resolve(task.work.after, addresses)
         with of_line(task):
             if replacing.apply(write, seq, task, after, known=new):

@@ -93,5 +93,5 @@ def looks(bench: Bench, queues: dict[str, Queue]) -> list[Line]:
         said = trace.read_text()
         found = {0: (len(SHARED.findall(said)) - len(RESERVED.findall(said))) * 60 / window}
         target = Target(0, of_value=True) if name.split(",")[0] == "agentq" else None
-        lines.append(line("idle", "looks", name, "/min", found, target=target))
+        lines.append(line("idle", "reads", name, "/min", found, target=target))
     return lines

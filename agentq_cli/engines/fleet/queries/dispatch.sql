@@ -60,6 +60,7 @@ SELECT
   EXISTS (SELECT 1 FROM agentq.workers
           WHERE host IS NOT DISTINCT FROM :host_id
             AND (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)) AS strangers,
+  false AS unsettled,
   EXISTS (SELECT 1 FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id) AS known,
   (SELECT count FROM agentq.holds WHERE scope = 'jobs') AS jobs
 
@@ -80,21 +81,22 @@ SELECT session, seq, of_agent, shares FROM agentq.tasks WHERE status = 'queued' 
 -- name: paused_sessions
 SELECT name FROM agentq.sessions WHERE paused_at IS NOT NULL
 
--- name: next_due
-SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :now
+-- What comes with time alone: a task becomes due or expires, a hold ends.
+-- name: ahead
+SELECT
+  least(
+    (SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :after),
+    (SELECT min(expires) FROM agentq.tasks WHERE ended_at IS NULL AND expires > :after AND status <> 'running')) AS due,
+  (SELECT min(until) FROM agentq.holds WHERE until > :after) AS until
 
--- name: next_lift
-SELECT min(until) FROM agentq.holds WHERE until > :now
+-- name: any_due
+SELECT EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND due_at <= :now)
 
 -- The soonest end of a usage limit that holds something due.
 -- name: limited_until
 SELECT t.session, min(h.until) FROM agentq.holds h JOIN agentq.tasks t ON t.of_agent = h.name
 WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.status = 'queued' AND t.due_at <= :now
 GROUP BY t.session
-
--- The live runs of this host, and of all hosts.
--- name: worker_count
-SELECT count(*) FILTER (WHERE host IS NOT DISTINCT FROM :host_id) AS here, count(*) AS everywhere FROM agentq.workers
 
 -- Who passed it over before is of no more interest.
 -- name: insert_worker

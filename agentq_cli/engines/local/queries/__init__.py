@@ -40,3 +40,10 @@ def insert_into(table: str, columns: Iterable[str]) -> str:
     names = tuple(columns)
     quoted = '", "'.join(names)
     return f'INSERT INTO {table} ("{quoted}") VALUES (:{", :".join(names)})'
+
+
+def insert_rows(table: str, columns: Iterable[str]) -> str:
+    """The same for many rows, each given as a tuple in this order."""
+    names = tuple(columns)
+    quoted = '", "'.join(names)
+    return f'INSERT INTO {table} ("{quoted}") VALUES ({", ".join("?" * len(names))})'

@@ -8,9 +8,18 @@ VALUES (:id, 0, :sessions, :pid, :start_time, :boot_id)
 -- name: commit
 UPDATE batches SET committed = 1 WHERE id = :id AND committed = 0
 
--- The given rows, in place of the table: for statements that read those of a session's file.
+-- name: columns
+SELECT name, coalesce(dflt_value, 'NULL') FROM pragma_table_info('messages_in')
+
+-- A table in the place of a session's, for the statements that read that one.
 -- name: given
-WITH messages_in AS (SELECT {columns} FROM json_each(:rows))
+CREATE TEMP TABLE messages_in ({columns})
+
+-- name: given_in_memory
+PRAGMA temp_store = MEMORY
+
+-- name: forget_given
+DELETE FROM temp.messages_in
 
 -- name: all
 SELECT id, committed, sessions, pid, start_time, boot_id FROM batches
