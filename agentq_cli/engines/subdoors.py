@@ -7,8 +7,8 @@ from typing import Protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self, TypeAlias, Unpack
 
@@ -131,17 +131,6 @@ class Voice(Protocol):
         """Carry out a request, once, and record the answer in the same commit; None if it was answered before."""
 
 
-class CopiedRuns(Protocol):
-    """A copy of the audit log, for making figures."""
-
-    def figures(self, group: str, *, running: bool = True) -> dict[numbers.FiguresKey, numbers.Figures]:
-        """The figures by the key of `group`: all, session, agent, both; without `running` only those of runs that have
-        ended."""
-
-    def grouped(self, *groups: str, running: bool = True) -> list[dict[numbers.FiguresKey, numbers.Figures]]:
-        """The figures of several groups."""
-
-
 class Figures(Protocol):
     """What screens and reports show: many tasks or runs at once."""
 
@@ -174,10 +163,11 @@ class Figures(Protocol):
     def session_tasks(self, session: str | None = None) -> Iterator[numbers.SessionTasks]:
         """The tasks of every session, or of one, in numbers."""
 
-    def copied_runs(self, **which: Unpack[WhichRuns]) -> contextlib.AbstractContextManager[CopiedRuns]:
-        """A copy of the audit log for making figures, so that nothing stays locked meanwhile."""
+    def of_runs(self, *groups: str, **which: Unpack[WhichRuns]) -> list[dict[numbers.FiguresKey, numbers.Figures]]:
+        """These runs in numbers, by the key of each group: all, session, agent, both. They are read bit by bit, so that
+        nobody waits for long; a run that ends meanwhile is counted once, as running or as ended."""
 
-    def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[numbers.FiguresKey, numbers.Figures]:
+    def run_counters(self, session: str | None = None) -> dict[numbers.FiguresKey, numbers.Figures]:
         """Figures by session and agent that never decrease."""
 
 
@@ -309,7 +299,7 @@ class Turn(Protocol):
     def awaited(self) -> Collection[RunId]:
         """Those of the runs that it has ended whose tasks other tasks waited for."""
 
-    def step(self) -> contextlib.AbstractContextManager[None]:
+    def step(self) -> AbstractContextManager[None]:
         """What is done within is undone if it raises; the other steps stay, unless all is `lost`."""
 
     @property

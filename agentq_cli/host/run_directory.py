@@ -22,13 +22,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from agentq_cli.host.exit_record import ExitSlot
     from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
     from agentq_cli.model.trees import Landing, Left, Made
 
-EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
-UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-LONGEST_ERROR = 500
 OUTPUTS = ("stdout", "stderr", "check", "check.branch", "setup", "stages")
 """The files to which the programs of a run print."""
 
@@ -193,7 +191,9 @@ class RunDirectory:
 
     def write_passed(self, record: Exit) -> None:
         """Record, durably, how the agent ended, before what comes after it begins."""
-        self._link("passed", _shortened(record).document())
+        from agentq_cli.host.exit_record import shortened
+
+        self._link("passed", shortened(record).document())
 
     def is_beside_agent(self) -> bool:
         """Whether what runs is not the agent: a stage of the run before or after it."""
@@ -279,7 +279,9 @@ class RunDirectory:
 
     def reserve_exit(self) -> ExitSlot:
         """Reserve the space for the exit record while there is some."""
-        return ExitSlot(self)
+        from agentq_cli.host.exit_record import ExitSlot  # which only keepers need
+
+        return ExitSlot(self.path)
 
     def prompt(self) -> str | None:
         """What the agent read as its prompt on stdin; None if it was given otherwise, or cannot be read."""
@@ -323,80 +325,3 @@ class RunDirectory:
 
 def _start_of(take: int) -> str:
     return "start" if take == 1 else f"start.{take}"
-
-
-class ExitSlot:
-    """The space for an exit record, reserved before there is anything to record. It is of use once."""
-
-    def __init__(self, directory: RunDirectory) -> None:
-        self._directory = directory
-        self._temporary = directory.file(f"exit.{os.getpid()}")
-        self._placed = False
-        self._descriptor = os.open(self._temporary, files.FOR_WRITING, 0o600)
-        try:
-            _allocate(self._descriptor, 0)
-        except OSError:
-            self.release()
-            raise
-
-    def disk_full(self) -> bool:
-        """Whether the file system has no free block left for the run."""
-        try:
-            _allocate(self._descriptor, EXIT_SPACE)
-        except OSError as error:
-            return error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return False
-
-    def place(self) -> None:
-        """Give the record its place, where it is empty. The caller syncs the directory before anything can end."""
-        os.rename(self._temporary, self._directory.file("exit"))
-        self._placed = True
-
-    def write(self, record: Exit) -> None:
-        """Write the record, durably, to its place. Raises OSError, also if the agent has taken that away."""
-        data = files.encode(_shortened(record).document())
-        try:
-            # Into the block that is reserved: no reader takes a part of it, or zeros behind it, for the record.
-            os.pwrite(self._descriptor, data, 0)
-            written = os.fstat(self._descriptor)
-            if written.st_size > len(data):
-                os.ftruncate(self._descriptor, len(data))
-            os.fsync(self._descriptor)
-            if not self._placed:
-                self.place()
-                files.sync_directory(self._directory.path)
-            elif not os.path.samestat(written, os.lstat(self._directory.file("exit"))):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._directory.file("exit"))
-        finally:
-            os.close(self._descriptor)
-
-    def release(self) -> None:
-        """Release the space: there will be no record."""
-        os.close(self._descriptor)
-        with suppress(FileNotFoundError):
-            os.unlink(self._directory.file("exit") if self._placed else self._temporary)
-
-
-def _shortened(record: Exit) -> Exit:
-    """The record with its errors short enough for the space that is reserved for it."""
-    if record.error is not None:
-        record = record._replace(error=record.error[:LONGEST_ERROR])
-    if record.check is not None and record.check.error is not None:
-        record = record._replace(check=record.check._replace(error=record.check.error[:LONGEST_ERROR]))
-    return record
-
-
-def _allocate(descriptor: int, offset: int) -> None:
-    from agentq_cli.host import kernel  # which commands need not load
-
-    try:
-        # Without changing its size: to shorten a file later would wait for the disk.
-        kernel.reserve(descriptor, offset, offset + EXIT_SPACE)
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
-        try:
-            os.posix_fallocate(descriptor, offset, EXIT_SPACE)  # The C library writes zeros.
-        except OSError as failed:
-            if failed.errno not in UNSUPPORTED:
-                raise

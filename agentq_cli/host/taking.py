@@ -7,9 +7,10 @@ import os
 from agentq_cli.base.clock import Clock, monotonic_ms
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.host import process, tmpdir
+from agentq_cli.host.exit_record import ExitSlot
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.records import Start
-from agentq_cli.host.run_directory import ExitSlot, RunDirectory
+from agentq_cli.host.run_directory import RunDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

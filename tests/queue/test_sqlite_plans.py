@@ -55,6 +55,7 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("hooks.telling", {"after": 0, "limit": 9}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
     ("hooks.next_at", {"id": 0}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
+    ("stats.of_range", FILTERS | {"range": 0}, "task_runs USING COVERING INDEX task_runs_figures (<expr>=?)"),
     ("stats.due", {"session": "a", "now": NOON}, "tasks USING COVERING INDEX tasks_counts"),
     ("overview.due", {"now": NOON, "limit": 9}, "tasks USING INDEX tasks_due (due_at<?)"),
     ("overview.coming", {"now": NOON, "limit": 9}, "tasks USING INDEX tasks_due (due_at>?)"),

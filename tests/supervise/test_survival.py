@@ -148,9 +148,11 @@ def test_recovery_finds_an_agent_that_its_keeper_had_no_time_to_record(runs) -> 
     start, _ = run.path("start").read_text().splitlines()
     run.path("start").write_text(start + "\n")
     with run.path("stdout").open() as shown, subprocess.Popen(["sleep", "60"], stdin=shown) as reader:
-        assert (run.directory.agent(), recovery.left_behind(run.directory)) == (None, (agent,))
+        found = recovery.left_behind(run.directory)
+        assert (run.directory.agent(), agent in found) == (None, True)
+        assert reader.pid not in {each.pid for each in found}
         reader.kill()
-    process.send(agent, signal.SIGKILL)
+    assert tree.kill_orphans(run.request.run, str(runs.state_dir), grace_ms=0, known=found)
 
 
 def test_recovery_finds_an_agent_that_has_not_become_its_program(runs) -> None:
