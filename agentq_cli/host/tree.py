@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import stat as stat_modes
-from collections.abc import Callable, Collection, Iterable, Iterator
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.context import suppress
 from agentq_cli.base.identity import Identity
+from agentq_cli.base.lean import signal
 from agentq_cli.base.procfs import GONE
 from agentq_cli.host.process import Stat, alive, current, identity_of, open_pidfd, processes, read_file, realm, send
 from agentq_cli.model.addresses import RunId
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 DEFAULT_GRACE_MS = 5_000
 DEFAULT_PATIENCE_MS = 5_000

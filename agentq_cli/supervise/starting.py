@@ -65,6 +65,10 @@ class Starter:
         self._nothing_at = now if head is None else None
         return head
 
+    def foresee(self, turn: Turn, session: str) -> None:
+        """Note that a turn of a session may pick next."""
+        self._heads.foresee(turn, session)
+
     def forget(self) -> None:
         """Note that a turn was undone."""
         self._heads.forget()

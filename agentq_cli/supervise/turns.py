@@ -105,6 +105,8 @@ class Turns:
                         failed[run] = tried
                         if turn.lost:
                             raise tried.error
+                if claiming:
+                    self._starter.foresee(turn, session)
                 claiming = claiming and self._may_claim(turn)
                 if claiming:
                     self._claim(turn, session, claims, ended=len(done))

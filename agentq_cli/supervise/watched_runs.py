@@ -191,6 +191,11 @@ class WatchedRuns:
     def conclude(self) -> Generator[Happening, None, list[RunId]]:
         """Find out how the runs that have ended did so; returns those that are to be finished now."""
         now, duty = monotonic_ms(), self._duty
+        # Now, and not when it slept: what has ended since is in the same commit.
+        poll = select.poll()
+        lines = self.poll(poll)
+        for line, _ in poll.poll(0):
+            lines[line].ended = True
         found: list[RunId] = []
         for run, watched in list(self.by_id.items()):
             step = settling(run)
@@ -263,7 +268,7 @@ class WatchedRuns:
     # Sleeping
 
     def poll(self, poll: select.poll) -> dict[int, Watched]:
-        """Have their lines polled; returns the runs by descriptor."""
+        """Have the lines polled of those that have not ended; returns them by descriptor."""
         found = {watched.line: watched for watched in self.by_id.values() if watched.line >= 0 and not watched.ended}
         for descriptor in found:
             poll.register(descriptor, select.POLLIN)

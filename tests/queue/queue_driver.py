@@ -25,6 +25,7 @@ from agentq_cli.base.errors import Busy
 from agentq_cli.base.identity import Identity
 from agentq_cli.engines import door
 from agentq_cli.engines.door import Queue
+from agentq_cli.engines.fleet import statements
 from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address, RunId
@@ -130,9 +131,13 @@ class Fleet:
             yield cls(json.dumps([f"{place}/state", url, schema]))
 
     def open(self, clock: Clock, *, create: bool = True, rebuild: bool = False) -> Queue:
-        """Open the queue, as often as a test likes: each is another user of the same host."""
+        """Open the queue, as often as a test likes: each is another user of the same host, and prepares its statements
+        as a supervisor does."""
         settings = FleetSettings(schema=self.schema)
-        return door.open_queue(self.state_dir, clock, create=create, url=self.url, settings=settings)  # type: ignore[arg-type]
+        queue = door.open_queue(self.state_dir, clock, create=create, url=self.url, settings=settings)  # type: ignore[arg-type]
+        statements.OFTEN = 1
+        queue.stay()  # type: ignore[attr-defined]
+        return queue
 
     def content(self) -> dict[str, Any]:
         """Everything that is stored, to be compared: nothing where nothing was ever stored."""

@@ -184,8 +184,11 @@ WHERE posted = 0 AND id > :after ORDER BY id LIMIT 100
 -- name: posted
 UPDATE task_runs SET posted = 1 WHERE session = :session AND seq = :seq AND attempt = :attempt
 
+-- A turn that came to nothing may have posted the same before.
 -- name: post
-INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at) ON CONFLICT DO NOTHING
+INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at)
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind
+WHERE kind = excluded.kind AND content = excluded.content AND created_at = excluded.created_at
 
 -- The audit log decides, even if somebody else wrote a row with that name before.
 -- name: post_again
