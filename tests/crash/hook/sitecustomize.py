@@ -22,6 +22,8 @@ counts on from run to run.
 
 from __future__ import annotations
 
+import _signal
+import _socket
 import importlib
 import json
 import os
@@ -201,6 +203,19 @@ class Injection:
 
         os.fork = fork
 
+    def wrap_sockets(self):
+        """The sockets of the launcher and its keepers, which do without Python's class of them."""
+        pair = _socket.socketpair
+
+        class Socket(_socket.socket):
+            """One with points."""
+
+        for name in SOCKET_CALLS:
+            setattr(Socket, name, getattr(_socket.socket, name))
+            self.wrap(Socket, name)
+        _socket.socket = Socket
+        _socket.socketpair = lambda: tuple(Socket(fileno=each.detach()) for each in pair())
+
     def wrap_sqlite(self):
         """Every statement on every connection, as SQLite itself reports it, whichever class carries it out."""
         import _sqlite3
@@ -239,11 +254,14 @@ def activate(arguments):
         injection.wrap_sqlite()
     for name in ("fsync", "fdatasync", "posix_fallocate", "mkfifo", "pidfd_open", "setsid"):
         injection.wrap(os, name)
-    injection.wrap(signal, "pidfd_send_signal")
+    for module in (signal, _signal):
+        injection.wrap(module, "pidfd_send_signal")
     for name in SOCKET_CALLS:
         injection.wrap(socket.socket, name)
     if injection.role == "launcher":
-        injection.wrap(importlib.import_module("agentq_cli.host.kernel"), "name_process")
+        injection.wrap_sockets()
+        for name in ("name_process", "reserve"):
+            injection.wrap(importlib.import_module("agentq_cli.host.kernel"), name)
     for name in ("write", "pwrite"):
         injection.wrap_writes(name)
     injection.wrap_fork()
