@@ -43,7 +43,7 @@ def harm(role: str, done: Done) -> Expected:
 
 
 def recover(world: World, variant: int, *, strict: bool, seconds: float = DEADLINE) -> list[str]:
-    """Sweep and run in either order, until all is done; what went wrong, such as a step that took more `seconds`."""
+    """Sweep and run in either order, until all is done; what went wrong, a step of more than `seconds` included."""
     world.open_gate()
     steps: list[tuple[str, ...]] = [("sweep", "--no-wake"), ("run", "--drain", "-j", "2")]
     trouble = []
