@@ -82,7 +82,7 @@ def stats(given: Given, at: Context) -> Result:
 
 
 def _data(queue: Queue, lanes: list[SessionTasks], which: WhichRuns | None) -> dict[str, Any]:
-    together, sessions_of, agents_of = _grouped(queue, which)
+    sessions_of, agents_of, together = _grouped(queue, which)
     everything = together.get(("", ""), Figures())
     by_session = {name: figures for (name, _), figures in sessions_of.items()}
     by_agent = {agent: figures for (_, agent), figures in agents_of.items()}
@@ -110,11 +110,10 @@ def _data(queue: Queue, lanes: list[SessionTasks], which: WhichRuns | None) -> d
 
 
 def _grouped(queue: Queue, which: WhichRuns | None) -> list[dict[FiguresKey, Figures]]:
-    """The figures of these runs: all, by session, by agent."""
+    """The figures of these runs: by session, by agent, all."""
     if which is None:
         return [{}, {}, {}]
-    with queue.figures.copied_runs(**which) as copy:
-        return copy.grouped("all", "session", "agent")
+    return queue.figures.of_runs("session", "agent", "all", **which)
 
 
 def _tasks(lane: SessionTasks, now: int) -> Item:
@@ -186,9 +185,7 @@ def _spread(ranks: Mapping[str, int | None]) -> str:
 
 
 def _exposition(queue: Queue, lanes: list[SessionTasks], session: str | None) -> Iterator[str]:
-    with queue.figures.copied_runs(session=session) as copy:
-        counters = queue.figures.run_counters(copy, session)
-    yield from prometheus.lines(_metrics(queue, lanes, counters))
+    yield from prometheus.lines(_metrics(queue, lanes, queue.figures.run_counters(session)))
 
 
 def _metrics(queue: Queue, lanes: list[SessionTasks], counters: Mapping[FiguresKey, Figures]) -> Iterator[Metric]:

@@ -7,8 +7,8 @@ from typing import Protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self, TypeAlias, Unpack
 
@@ -131,17 +131,6 @@ class Voice(Protocol):
         """Carry out a request, once, and record the answer in the same commit; None if it was answered before."""
 
 
-class CopiedRuns(Protocol):
-    """A copy of the audit log, for making figures."""
-
-    def figures(self, group: str, *, running: bool = True) -> dict[numbers.FiguresKey, numbers.Figures]:
-        """The figures by the key of `group`: all, session, agent, both; without `running` only those of runs that have
-        ended."""
-
-    def grouped(self, *groups: str, running: bool = True) -> list[dict[numbers.FiguresKey, numbers.Figures]]:
-        """The figures of several groups."""
-
-
 class Figures(Protocol):
     """What screens and reports show: many tasks or runs at once."""
 
@@ -174,10 +163,11 @@ class Figures(Protocol):
     def session_tasks(self, session: str | None = None) -> Iterator[numbers.SessionTasks]:
         """The tasks of every session, or of one, in numbers."""
 
-    def copied_runs(self, **which: Unpack[WhichRuns]) -> contextlib.AbstractContextManager[CopiedRuns]:
-        """A copy of the audit log for making figures, so that nothing stays locked meanwhile."""
+    def of_runs(self, *groups: str, **which: Unpack[WhichRuns]) -> list[dict[numbers.FiguresKey, numbers.Figures]]:
+        """These runs in numbers, by the key of each group: all, session, agent, both. They are read bit by bit, so that
+        nobody waits for long; a run that ends meanwhile is counted once, as running or as ended."""
 
-    def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[numbers.FiguresKey, numbers.Figures]:
+    def run_counters(self, session: str | None = None) -> dict[numbers.FiguresKey, numbers.Figures]:
         """Figures by session and agent that never decrease."""
 
 
@@ -299,21 +289,31 @@ class Placing(Protocol):
 
 
 class Turn(Protocol):
-    """One commit of a session: runs of it end, and its next tasks are claimed. Each step is done whole or not at all;
-    one that raises leaves the others, unless all of the turn is `lost`."""
+    """One commit of a session: runs of it end, and its next tasks are claimed, each in a `step` of its own."""
 
-    reading: Snapshots
-    """What the queue is in this turn, of all sessions."""
+    @property
+    def reading(self) -> Snapshots:
+        """What the queue is in this turn, of all sessions."""
+
+    @property
+    def awaited(self) -> Collection[RunId]:
+        """Those of the runs that it has ended whose tasks other tasks waited for."""
+
+    def step(self) -> AbstractContextManager[None]:
+        """What is done within is undone if it raises; the other steps stay, unless all is `lost`."""
 
     @property
     def lost(self) -> bool:
         """Whether a failure has undone the whole turn."""
 
     @property
-    def settled(self) -> bool:
-        """Whether no end or retry in one session is still to be settled in another one (`settle_dependents`)."""
+    def now(self) -> int:
+        """The time of all that it does."""
 
     def calls(self, supervisor: Identity) -> Calls:
+        """As the queue's, in this turn."""
+
+    def around(self) -> order.Snapshot:
         """As the queue's, in this turn."""
 
     def finish(self, run: RunId) -> Task | None:
@@ -334,6 +334,9 @@ class Heads(Protocol):
 
     def forget(self) -> None:
         """Read everything again at the next pick: a turn that it picked in was undone."""
+
+    def foresee(self, turn: Turn, session: str) -> None:
+        """Have what a pick in a turn of a session will ask be asked with the turn's next question."""
 
     def pick(
         self,

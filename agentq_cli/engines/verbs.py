@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self, TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Claiming, Plan, Renewal, Rescued, WhichRuns
+    from agentq_cli.engines.nouns import Ahead, Calls, Candidate, Claim, Claiming, Plan, Renewal, Rescued, WhichRuns
     from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Moving, Placing, RunFiles, Turn, Upkeep, Voice
     from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
@@ -302,14 +302,11 @@ class Queue(Protocol):
     def calls(self, supervisor: Identity) -> Calls:
         """What a supervisor has to do in addition to starting and settling, in one query."""
 
-    def next_due(self) -> int | None:
-        """The earliest time still to come at which a task becomes due or expires, or None."""
+    def ahead(self, after: int | None = None) -> Ahead:
+        """What comes with time alone, after now or an earlier moment."""
 
     def any_due(self) -> bool:
         """Whether a task is due and has not been started, for whatever reason."""
-
-    def next_lift(self) -> int | None:
-        """When the next hold on an agent ends by itself, or None."""
 
     def limited_until(self) -> dict[str, int]:
         """The sessions with due work that a usage limit holds, each with when the first such limit ends."""

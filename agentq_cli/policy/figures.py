@@ -9,7 +9,7 @@ from agentq_cli.model.statuses import RunStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from agentq_cli.model.statuses import Status
 
@@ -27,40 +27,12 @@ class Percentiles:
     longest: int | None = None
 
 
-PERCENTS = (50, 90, 99)
-
-
-@dataclass(slots=True)
-class Ranking:
-    """Takes `size` values in ascending order and picks each percentile by the nearest rank.
-
-    `next` is how many values must have been taken for the next percentile to be the current one.
-    """
-
-    size: int = 0
-    seen: int = 0
-    next: int = 1
-    ranks: list[int] = field(default_factory=list)
-    last: int | None = None
-
-    def take(self, value: int) -> None:
-        """Take the next value."""
-        self.seen += 1
-        self.last = value
-        if self.seen < self.next:
-            return
-        while len(self.ranks) < len(PERCENTS):
-            self.next = -(-self.size * PERCENTS[len(self.ranks)] // 100)
-            if self.seen < self.next:
-                return
-            self.ranks.append(value)
-
-    def percentiles(self) -> Percentiles:
-        """The percentiles found."""
-        if not self.seen:
-            return Percentiles()
-        p50, p90, p99 = self.ranks
-        return Percentiles(p50, p90, p99, self.last)
+def percentiles(ordered: Sequence[int]) -> Percentiles:
+    """Those of values in ascending order, by the nearest rank."""
+    if not ordered:
+        return Percentiles()
+    p50, p90, p99 = (ordered[-(-len(ordered) * percent // 100) - 1] for percent in (50, 90, 99))
+    return Percentiles(p50, p90, p99, ordered[-1])
 
 
 @dataclass(slots=True)
@@ -94,15 +66,18 @@ class Figures:
         self.statuses[status] = self.statuses.get(status, 0) + count
         if failure:
             self.failures[failure] = self.failures.get(failure, 0) + count
-        retries, tokens_in, tokens_out, cost, duration, wait, landed, nothing = sums
+        retries, tokens_in, tokens_out, cost, landed, nothing = sums
         self.retries += round(retries)
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
         self.cost_usd += cost
-        self.duration_ms += duration
-        self.wait_ms += wait
         self.landed += round(landed)
         self.nothing_to_land += round(nothing)
+
+    def take(self, value: str, ordered: Sequence[int]) -> None:
+        """Note all waits (`wait`) or run times (`duration`) of these runs that have ended, in ascending order."""
+        setattr(self, value, percentiles(ordered))
+        setattr(self, f"{value}_ms", sum(ordered))
 
     def price(self, agent: str, status: str, count: int, priced: int, listed: int) -> None:
         """Note how many of some runs, already added, said what they cost, and were paid by a subscription. The agent of

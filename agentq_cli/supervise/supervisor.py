@@ -167,6 +167,7 @@ class Supervision:
 
     def _round(self) -> Iterator[Happening]:
         runs, leaving = self._runs, self._stopping.leaving
+        self._turns.begin()
         self._quiet.look()
         self._queue.check()
         yield from self._reload()
@@ -181,28 +182,40 @@ class Supervision:
         if not leaving:
             yield from runs.limit()
             yield from runs.report_overdue()
-        calls = self._queue.calls(self._duty.identity)
-        yield from self._hear(calls.jobs)
-        if not leaving:
-            # If its own row is gone or old, anybody may take its runs.
-            if calls.strangers or not calls.known or self._lease.old:
-                yield from runs.adopt()
-                yield from self._turns.settle()
-            if calls.stops:
-                runs.pass_on_stops()
-        if self._claiming:
-            if calls.expired:
-                yield from self._starter.expire()
-            if calls.arriving:
-                self._starter.arrive()
-        yield from self._answering.step({run.session for run in runs.by_id})
-        yield from self._dependents.step()
-        self._quiet.looked(strangers=calls.strangers)
+        if self._turns.unhindered:
+            self._answering.due.clear()
+            self._quiet.looked(strangers=False)
+        else:
+            yield from self._attend()
         self._starter.fitting.begin()
         yield from self._fill() if self._claiming else self._ask_gates(None)
         self._starter.fitting.tell()
         # After everything else, as nothing waits for them.
         yield from self._call_hooks()
+
+    def _attend(self) -> Iterator[Happening]:
+        """Do what is to be done before anything is started."""
+        calls, old = self._queue.calls(self._duty.identity), self._lease.old
+        yield from self._hear(calls.jobs)
+        if not self._stopping.leaving:
+            # If its own row is gone or old, anybody may take its runs.
+            if calls.strangers or not calls.known or old:
+                yield from self._runs.adopt()
+                yield from self._turns.settle()
+            if calls.stops:
+                self._runs.pass_on_stops()
+        if self._claiming:
+            if calls.expired:
+                yield from self._starter.expire()
+            if calls.arriving:
+                self._starter.arrive()
+        unsettled = old or calls != Calls(jobs=calls.jobs)
+        for answer in self._answering.step({run.session for run in self._runs.by_id}):
+            unsettled = True
+            yield answer
+        yield from self._dependents.step(any_left=unsettled)
+        self._turns.exhausted = False
+        self._quiet.looked(strangers=calls.strangers)
 
     @property
     def _claiming(self) -> bool:
@@ -210,13 +223,15 @@ class Supervision:
         return self._stopping.how is None and (most is None or self._runs.started < most)
 
     def _may_claim(self, turn: Turn) -> bool:
-        """Whether a round that has just ended runs in a turn would come to its claims without anything before them."""
+        """Whether the round would come to its claims without anything before them (`_attend`)."""
         if not self._claiming or self._starter.held or self._lease.due or not self._lease.may_start:
             return False
-        if not self._answering.quiet({run.session for run in self._runs.by_id}) or not turn.settled:
+        if turn.calls(self._duty.identity) != Calls(jobs=self._duty.told) or self._lease.old:
+            return False
+        if not self._answering.quiet({run.session for run in self._runs.by_id}):
             return False
         self._starter.fitting.begin()
-        return turn.calls(self._duty.identity) == Calls(False, False, False, False, True, self._duty.told)
+        return True
 
     def _renew(self, *, now: bool = False) -> Generator[Happening, None, bool]:
         """Renew the row when it is time to, or `now`. Before a claim too: others take over the runs of a supervisor
@@ -284,7 +299,8 @@ class Supervision:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
             # With this many runs of its own no slot is free, whatever others have.
-            head = None if len(self._runs.by_id) >= self._duty.jobs else self._starter.pick()
+            full = len(self._runs.by_id) >= self._duty.jobs
+            head = None if full or self._turns.exhausted else self._starter.pick()
             yield from self._ask_gates(head)
             if head is None or self._starter.held:
                 return
@@ -332,7 +348,7 @@ class Supervision:
         poll.register(signals.fileno(), select.POLLIN)
         for descriptor in self._hooks.descriptors():
             poll.register(descriptor, select.POLLIN)
-        shims = self._runs.poll(poll)
+        self._runs.poll(poll)
         soonest = monotonic_ms() + self._timeout()
         end = min(soonest, monotonic_ms() + (SAFETY_NET_MS if self._runs.by_id else self._quiet.patience()))
         while True:
@@ -347,9 +363,6 @@ class Supervision:
                     break
             elif bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
                 break  # a bell may be rung by what this process itself has done
-        for descriptor, _ in ready:
-            if descriptor in shims:
-                shims[descriptor].ended = True
         if not ready and not self._runs.by_id:
             self._queue.rest()
 

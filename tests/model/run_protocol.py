@@ -1,9 +1,9 @@
 """The run protocol of agentq-protocol(7) as a state machine: what each process does in one step, and what may happen to
 it.
 
-A step is what no other process can divide: one commit, one link or rename, one look at a record, one signal. Whoever is
-slow is one that does nothing for a while. Each rule of the protocol is a field of `Rules`; without it the machine does
-the obvious other thing, and `wrong` says what came of that.
+A step is what no other process can divide: one commit, one record put in place, one look at a record, one signal.
+Whoever is slow is one that does nothing for a while. Each rule of the protocol is a field of `Rules`; without it the
+machine does the obvious other thing, and `wrong` says what came of that.
 """
 
 from __future__ import annotations
@@ -495,7 +495,7 @@ def _keep(world: World, own: int, keeper: Keeper, scene: Scene, rules: Rules) ->
         elif not rules.unnamed_after_the_exit and keeper.name and not run.agent:
             yield recorded("waiting", "unnames itself for", mine={"name": 0}, over=True)
         elif not run.agent or not rules.tree_is_gone_before_the_exit:
-            yield recorded("exited", "renames exit of", mine={}, exit=True)
+            yield recorded("exited", "writes exit of", mine={}, exit=True)
     elif keeper.at == "exited":
         synced = rules.exit_is_durable_before_unnamed
         if scene.foreign:

@@ -1,44 +1,44 @@
-"""Figures by SQL: they are those that counting by hand gives, and one read after the other blocks nobody for long."""
+"""Figures by SQL: read range by range of the audit log, each run is counted once, and nobody waits for long."""
 
 from __future__ import annotations
 
-import math
 import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from queue_driver import NOON
+from queue_driver import NOON, Clock, OpenQueue
 
 from agentq_cli.engines.door import Queue
-from agentq_cli.engines.shared import stats
-from agentq_cli.model.addresses import Address
+from agentq_cli.engines.local.asking import Asking
 
 INSERT = """
-INSERT INTO task_runs (session, seq, attempt, "trigger", agent, argv, cwd, scheduled_for, started_at, duration_ms,
+INSERT INTO task_runs (id, session, seq, attempt, "trigger", agent, argv, cwd, scheduled_for, started_at, duration_ms,
                        status, failure_class, tokens_in, tokens_out, cost_usd, host)
-VALUES (?, ?, 1, ?, ?, '[]', '/', ?, ?, ?, ?, ?, ?, ?, ?, 'h')
+VALUES (?, ?, ?, 1, 'submit', ?, '[]', '/', ?, ?, ?, ?, ?, ?, ?, ?, 'h')
 """
 Run = tuple[Any, ...]
-SESSION, SEQ, TRIGGER, AGENT, DUE, STARTED, TOOK, STATUS, CLASS, IN, OUT, COST = range(12)
+ID, DUE, STARTED, STATUS = 0, 4, 5, 7
 
 
-def some_runs(count: int, seed: int) -> list[Run]:
+def some_runs(count: int, seed: int, *, first: int = 1, apart: int = 1) -> list[Run]:
+    """Runs whose ids are so far apart."""
     chance = random.Random(seed)
     found = []
-    for seq in range(1, count + 1):
+    for seq in range(first, first + count):
         status = chance.choice(["success", "success", "error", "crashed", "running", "skipped"])
         due = NOON + chance.randrange(10_000)
         found.append(
             (
+                seq * apart,
                 chance.choice("abc"),
                 seq,
-                chance.choice(["submit", "retry"]),
                 chance.choice(["claude", "demo", None]),
                 chance.choice([due, None]),
                 due + chance.randrange(-100, 5_000),
@@ -58,98 +58,52 @@ def store(state_dir: Path, runs: Iterable[Run]) -> None:
         index.executemany(INSERT, runs)
 
 
-def rank(values: Sequence[int], percent: int) -> int | None:
-    """The nearest rank."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else None
-
-
-def waits(runs: Iterable[Run]) -> list[int]:
-    return [0 if run[DUE] is None else max(0, run[STARTED] - run[DUE]) for run in runs]
-
-
-def check(figures: stats.Figures, runs: Sequence[Run]) -> None:
-    ended = [run for run in runs if run[STATUS] != "running"]
-    assert figures.runs == len(runs)
-    assert figures.statuses == {s: sum(r[STATUS] == s for r in runs) for s in {r[STATUS] for r in runs}}
-    assert figures.failures == {c: sum(r[CLASS] == c for r in runs) for c in {r[CLASS] for r in runs if r[CLASS]}}
-    assert figures.retries == sum(run[TRIGGER] == "retry" for run in runs)
-    assert figures.tokens_in == pytest.approx(sum(run[IN] or 0 for run in runs))
-    assert figures.tokens_out == sum(run[OUT] or 0 for run in runs)
-    assert figures.cost_usd == pytest.approx(sum(run[COST] or 0 for run in runs))
-    for found, values in ((figures.duration, [run[TOOK] for run in ended]), (figures.wait, waits(ended))):
-        assert [found.p50, found.p90, found.p99] == [rank(values, percent) for percent in (50, 90, 99)]
-        assert found.longest == max(values, default=None)
-
-
-GROUPS: dict[str, Callable[[Run], stats.FiguresKey]] = {
-    "all": lambda run: ("", ""),
-    "session": lambda run: (run[SESSION], ""),
-    "agent": lambda run: ("", run[AGENT] or ""),
-    "both": lambda run: (run[SESSION], run[AGENT] or ""),
-}
-
-
-@pytest.mark.parametrize(("count", "seed"), [(0, 0), (1, 1), (2, 2), (99, 3), (101, 4), (700, 5)])
-def test_figures_are_those_of_counting_by_hand(
-    queue: Queue, state_dir: Path, monkeypatch: pytest.MonkeyPatch, count: int, seed: int
+def test_runs_that_end_while_others_are_read_are_counted_once_and_wait_for_nobody(
+    queue: Queue, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stats, "RANGE", 64)
-    runs = some_runs(count, seed)
+    runs = some_runs(200, 1, apart=200)
     store(state_dir, runs)
-    since = NOON + 6000
-    for session, begin in ((None, None), ("b", None), (None, since), ("c", since)):
-        meant = [r for r in runs if session in (None, r[SESSION]) and (begin is None or r[STARTED] >= begin)]
-        with queue.figures.copied_runs(session=session, since=begin) as copy:
-            for group, key in GROUPS.items():
-                found = copy.figures(group)
-                assert set(found) == {key(run) for run in meant}
-                for name, figures in found.items():
-                    check(figures, [run for run in meant if key(run) == name])
+    asked: list[str] = []
+    ask = Asking.ask
+
+    def asking(self: Asking, name: str, *values: Any) -> list[Any]:
+        asked.append(name)
+        if len(asked) == 3:  # one range has been read
+            with closing(sqlite3.connect(state_dir / "agentq.db", timeout=0)) as other, other:
+                other.execute("UPDATE task_runs SET status = 'cancelled', duration_ms = 9 WHERE status = 'running'")
+        return ask(self, name, *values)
+
+    monkeypatch.setattr(Asking, "ask", asking)
+    together, each = queue.figures.of_runs("all", "both")
+    assert asked == ["stats.last_range", *["stats.of_range"] * 5]
+    assert together["", ""].runs == sum(figures.runs for figures in each.values()) == len(runs)
+    first = Counter(run[STATUS] for run in runs if run[ID] < 8192)
+    later = Counter("cancelled" if run[STATUS] == "running" else run[STATUS] for run in runs if run[ID] >= 8192)
+    assert together["", ""].statuses == first + later
+    ended = [run for run in runs if run[STATUS] != "running" or run[ID] >= 8192]
+    assert together["", ""].wait_ms == sum(max(0, run[STARTED] - (run[DUE] or run[STARTED])) for run in ended)
 
 
-def test_counters_never_go_back_when_runs_are_pruned(queue: Queue, state_dir: Path) -> None:
-    from queue_driver import command, submit
-
-    addresses = submit(queue, *[command(session) for session in "aabbcc" for _ in range(10)])
-    for address in addresses:
-        queue.cancel(address)
-    runs = [(address.session, address.seq, *run[2:]) for address, run in zip(addresses, some_runs(60, 7), strict=True)]
-    store(state_dir, runs)
-
-    def counted() -> dict[stats.FiguresKey, tuple[object, ...]]:
-        with queue.figures.copied_runs() as copy:
-            found = queue.figures.run_counters(copy)
-        return {
-            key: (f.statuses, f.failures, f.retries, f.tokens_out, round(f.cost_usd, 6), f.duration_ms, f.wait_ms)
-            for key, f in found.items()
-        }
-
-    before = counted()
-    assert all("running" not in statuses for statuses, *_ in before.values())
-    for address in addresses[::2]:
-        queue.prune(Address(*address))
-    assert counted() == before
-    with queue.figures.copied_runs() as copy:
-        assert copy.figures("all")["", ""].runs == 30
-
-
-def test_a_copy_holds_no_lock(queue: Queue, state_dir: Path) -> None:
-    store(state_dir, some_runs(50, 8))
-    with queue.figures.copied_runs() as copy:
-        copy.figures("session")
-        with closing(sqlite3.connect(state_dir / "agentq.db", timeout=0, isolation_level=None)) as other:
-            other.execute("BEGIN EXCLUSIVE")
-            other.execute("ROLLBACK")
+def test_an_index_from_before_the_figures_has_them_once_it_is_opened(
+    queue: Queue, open_queue: OpenQueue, clock: Clock, state_dir: Path
+) -> None:
+    store(state_dir, some_runs(100, 2, apart=200))
+    before = queue.figures.of_runs("both")
+    with closing(sqlite3.connect(state_dir / "agentq.db")) as index:
+        index.execute("DROP INDEX task_runs_figures")
+        index.execute("PRAGMA user_version = 11")
+    with open_queue(clock) as again:
+        assert again.figures.of_runs("both") == before
+    with closing(sqlite3.connect(state_dir / "agentq.db")) as index:
+        assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 @pytest.mark.slow
 def test_a_hundred_thousand_runs_take_little_memory(queue: Queue, state_dir: Path) -> None:
-    """Bounded by the pages that SQLite keeps and one range of rows: ten times the runs take no more of it."""
+    """Little more than the numbers of which the percentiles are."""
     peaks = []
     for more in (10_000, 90_000):
-        taken = 0 if not peaks else 10_000
-        store(state_dir, [(*run[:1], run[1] + taken, *run[2:]) for run in some_runs(more, 9)])
+        store(state_dir, some_runs(more, 9, first=10_001 if peaks else 1))
         program = (
             "import sys; sys.argv = ['agentq', 'stats', '--json'];"
             "from agentq_cli.__main__ import main; main();"

@@ -158,6 +158,6 @@ def test_what_no_ring_tells_has_a_time(queue: Queue, clock: Clock) -> None:
     submit(queue, command("b", after=(Dependency(first, Condition.SUCCESS),), expires_at=now + 1))
     found = []
     for _ in range(4):
-        found.append((queue.next_due(), queue.any_due()))
+        found.append((queue.ahead().due, queue.any_due()))
         clock.now = found[-1][0] or clock.now
     assert found == [(now + 1, False), (now + 2, False), (now + 9, True), (None, True)]

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from supervised_runs import RunHandle, Runs, until
 
 from agentq_cli.base import procfs
 from agentq_cli.base.clock import monotonic_ms
-from agentq_cli.host import handing, keeper, lease_file, process, serving
+from agentq_cli.host import handing, keeper, kernel, lease_file, process, serving, shim, spawn, tree
 from agentq_cli.host.lease_file import Lease
 from agentq_cli.host.place import Place
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.stop import request_stop
 from agentq_cli.model.addresses import RunId
-from agentq_cli.supervise import strays
+from agentq_cli.supervise import overdue, recovery, strays
 from agentq_cli.supervise.watch import Watched
 
 READS = "echo ready; read line < {}; exit {}"
@@ -115,10 +119,73 @@ def test_nothing_of_a_run_is_left_in_its_keeper(runs: Runs, tmp_path: Path) -> N
     assert runs.shell("exit 0").start().serves == len(kinds) + 3
 
 
+def test_an_agent_in_the_making_ends_with_its_run_though_no_record_names_it(runs: Runs, tmp_path: Path) -> None:
+    """Its keeper is killed between fork and exec: it carries no marker yet, and has the line of the run open."""
+    request = runs.request("/bin/touch", str(tmp_path / "ran"), lease=Place(str(runs.state_dir)).lease)
+    lease_file.write(request.lease, Lease(7, procfs.boot_id(), monotonic_ms() + 60_000, 60_000))
+    line, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        kernel.name_process(keeper.name(1))
+        kernel.die_with_parent = lambda _: os.kill(os.getpid(), signal.SIGSTOP)  # type: ignore[assignment]
+        shim.keep(request.encode())
+        os._exit(1)
+    os.close(writer)
+    child = until(lambda: [each for each in tree.descendants(pid) if state(each.pid) == "T"], "the agent in the making")
+    run = RunHandle(request, line)
+    watched = Watched(None, None, run.directory, line=line)  # type: ignore[arg-type]
+    watched.check_keeper()
+    assert not watched.ended
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert not select.select([line], [], [], 0)[0]
+    watched.check_keeper()
+    assert watched.ended
+    known = recovery.left_behind(run.directory)
+    assert tree.kill_orphans(request.run, str(runs.state_dir), grace_ms=0, known=known)
+    assert not process.alive(child[0])
+    run.shim_ended()
+    os.close(line)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_keeper_that_hangs_before_its_agent_is_reported_as_overdue(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held where nothing but the hanging file system could let it go on."""
+    monkeypatch.setattr(overdue, "grace_ms", lambda *_: 0)
+    request = runs.request("/bin/true")
+    pid = os.fork()
+    if pid == 0:
+        kernel.name_process(keeper.name(1))
+        spawn.kernel.spawn = lambda *_: os.kill(os.getpid(), signal.SIGSTOP)  # type: ignore[assignment]
+        shim.keep(request.encode())
+        os._exit(1)
+    until(lambda: state(pid) == "T", "it hangs")
+    directory = RunDirectory(request.run_dir)
+    launch = SimpleNamespace(repository=None, timeout_ms=None)
+    task = SimpleNamespace(work=SimpleNamespace(launch=launch))
+    find = partial(overdue.find, None, task, directory, None, str(runs.state_dir))
+    assert directory.post_stop("cancelled", 1)
+    assert find() is None
+    os.utime(directory.file("stop"), (1, 1))
+    found = find()
+    assert found is not None
+    assert [each.pid for each in found.left] == [pid]
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def state(pid: int) -> str | None:
+    stat = process.stat_of(pid)
+    return None if stat is None else stat.state
+
+
 def test_an_idle_keeper_that_was_killed_is_replaced(runs: Runs) -> None:
     first = runs.shell("exit 4")
     assert first.ended().exit_code == 4
     assert process.send(first.start().identity, signal.SIGKILL)
+    until(lambda: not process.alive(first.start().identity), "its end")  # What it was given meanwhile never started.
     second = runs.shell("exit 5")
     assert second.ended().exit_code == 5
     assert second.shim_pid != first.shim_pid
@@ -133,7 +200,7 @@ def test_nobody_kills_or_stops_a_keeper_for_a_run_that_it_keeps_no_more(runs: Ru
     assert not keeper.hold(first.directory, first.start())
     assert strays.end(place, RunId("s", 1, 1))
     assert not request_stop(first.directory, reason="cancelled", at=1)
-    assert process.stat_of(second.shim_pid).state == "S"  # type: ignore[union-attr]
+    assert state(second.shim_pid) == "S"
     # With the signal of a stop that comes late: it only looks whether its own run is to end.
     assert process.send(second.start().identity, signal.SIGUSR1)
     gate.write_text("\n")
@@ -141,7 +208,7 @@ def test_nobody_kills_or_stops_a_keeper_for_a_run_that_it_keeps_no_more(runs: Ru
     # One that keeps its run is held, and goes on if it is not killed.
     third = held(runs, gate)
     assert keeper.hold(third.directory, third.start())
-    assert process.stat_of(third.shim_pid).state == "T"  # type: ignore[union-attr]
+    assert state(third.shim_pid) == "T"
     process.send(third.start().identity, signal.SIGCONT)
     gate.write_text("\n")
     assert third.ended().exit_code == 0

@@ -6,13 +6,11 @@ from agentq_cli.engines.shared import overview, read, stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Iterator
     from typing import Unpack
 
     from agentq_cli.engines.nouns import WhichRuns
     from agentq_cli.engines.shared.given import Given
-    from agentq_cli.engines.subdoors import CopiedRuns
     from agentq_cli.model.addresses import Address
     from agentq_cli.model.runs import PastRun
     from agentq_cli.model.statuses import Status
@@ -56,8 +54,8 @@ class Figures:
     def session_tasks(self, session: str | None = None) -> Iterator[figures.SessionTasks]:
         return stats.sessions(self._queue.reading, session=session, now=self._queue.now)
 
-    def copied_runs(self, **which: Unpack[WhichRuns]) -> contextlib.AbstractContextManager[CopiedRuns]:
-        return stats.copied(self._queue.reading, read.which(**which))
+    def of_runs(self, *groups: str, **which: Unpack[WhichRuns]) -> list[dict[figures.FiguresKey, figures.Figures]]:
+        return stats.of_runs(self._queue.reading, read.which(**which), *groups)
 
-    def run_counters(self, copy: CopiedRuns, session: str | None = None) -> dict[figures.FiguresKey, figures.Figures]:
-        return stats.counters(self._queue.reading, copy, session=session)
+    def run_counters(self, session: str | None = None) -> dict[figures.FiguresKey, figures.Figures]:
+        return stats.counters(self._queue.reading, read.which(session=session), session=session)

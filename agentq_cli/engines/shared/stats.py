@@ -1,37 +1,34 @@
-"""Figures over tasks and runs: counts, depth, waits, run times, failures, tokens, cost; in bounded memory."""
+"""Figures over tasks and runs: counts, depth, waits, run times, failures, tokens, cost.
+
+The engine adds up. For the percentiles it hands over every wait and every run time, as text, of which one value at a
+time is taken apart.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from agentq_cli.engines import named_statements
-from agentq_cli.policy.figures import Figures, FiguresKey, Ranking, SessionTasks
+from agentq_cli.base.json_text import loads
+from agentq_cli.policy.figures import Figures, FiguresKey, SessionTasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
     from typing import TypeAlias
 
-    from agentq_cli.engines.subdoors import CopiedRuns
-    from agentq_cli.engines.transaction import Reading
-else:
-    from agentq_cli.engines.sqlite_driver import sqlite3
+    from agentq_cli.engines.transaction import Reading, Row
 
-COPY = named_statements(os.path.join(os.path.dirname(__file__), "copy.sql"))
-RANGE = 5000
-"""How many ids of the audit log are read at once: writers wait for this long."""
+    Grouping: TypeAlias = Callable[[FiguresKey], FiguresKey]
+
+    Times: TypeAlias = dict[str, dict[FiguresKey, list[str]]]
+    """Milliseconds between commas, by what they are, by session and agent."""
 
 PAGE = 500
 
-Grouping: TypeAlias = "Callable[[str, str], FiguresKey]"
-
 GROUPS: dict[str, Grouping] = {
-    "all": lambda session, agent: ("", ""),
-    "session": lambda session, agent: (session, ""),
-    "agent": lambda session, agent: ("", agent),
-    "both": lambda session, agent: (session, agent),
+    "all": lambda key: ("", ""),
+    "session": lambda key: (key[0], ""),
+    "agent": lambda key: ("", key[1]),
+    "both": lambda key: key,
 }
 
 
@@ -48,76 +45,68 @@ def sessions(reading: Reading, *, session: str | None, now: int) -> Iterator[Ses
                 yield SessionTasks(name, counts, due, oldest)
 
 
-class Copy:
-    """The requested runs, in a temporary file that is removed with it: a context manager."""
-
-    def __init__(self, reading: Reading, where: Mapping[str, object]) -> None:
-        # An empty name means a file that SQLite removes itself, and of which it has only a few pages in memory.
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute(COPY["copy"])
-        ((last,),) = reading.ask("stats.last_run")
-        self._database.execute("BEGIN")
-        for after in range(0, last, RANGE):
-            values = {**where, "after": after, "upto": min(after + RANGE, last)}
-            self._database.executemany(COPY["add"], reading.ask("stats.copied", values))
-        self._database.execute("COMMIT")
-
-    def figures(self, group: str, *, running: bool = True) -> dict[FiguresKey, Figures]:
-        """The figures by the key of `group`: all, session, agent, both."""
-        return self.grouped(group, running=running)[0]
-
-    def grouped(self, *groups: str, running: bool = True) -> list[dict[FiguresKey, Figures]]:
-        """The figures of several groups; without `running` only those of runs that have ended."""
-        keys = [GROUPS[group] for group in groups]
-        found: list[dict[FiguresKey, Figures]] = [{} for _ in groups]
-        for name, agent, status, failure, count, *sums, priced, listed in self._database.execute(COPY["figures"]):
-            if running or status != "running":
-                for key, by_key in zip(keys, found, strict=True):
-                    figures = by_key.setdefault(key(name, agent), Figures())
-                    figures.add(status, failure, count, *sums)
-                    figures.price(agent, status, count, priced, listed)
-        for value in ("wait_ms", "duration_ms"):
-            self._rank(value, keys, found)
-        return found
-
-    def _rank(self, value: str, keys: Sequence[Grouping], found: Sequence[dict[FiguresKey, Figures]]) -> None:
-        """The percentiles of one value, in one pass over its order however many groups there are."""
-        rankings: list[dict[FiguresKey, Ranking]] = [{} for _ in keys]
-        pairs: list[tuple[str, str]] = []
-        for name, agent, size in self._database.execute(COPY["sizes"].format(value=value)):
-            pairs.append((name, agent))
-            for key, by_key in zip(keys, rankings, strict=True):
-                by_key.setdefault(key(name, agent), Ranking()).size += size
-        taken = {
-            (name, agent): [by_key[key(name, agent)] for key, by_key in zip(keys, rankings, strict=True)]
-            for name, agent in pairs
-        }
-        for name, agent, each in self._database.execute(COPY["ordered"].format(value=value)):
-            for ranking in taken[name, agent]:
-                ranking.take(each)
-        for by_key, figures in zip(rankings, found, strict=True):
-            for name, ranking in by_key.items():
-                setattr(figures[name], value.removesuffix("_ms"), ranking.percentiles())
-
-    def close(self) -> None:
-        """Remove the file."""
-        self._database.close()
+def of_runs(
+    reading: Reading, where: Mapping[str, object], *groups: str, running: bool = True
+) -> list[dict[FiguresKey, Figures]]:
+    """The figures of the runs that these filters (`read.which`) select, by the key of each group: all, session, agent,
+    both. Without `running` only those of runs that have ended."""
+    sums: dict[tuple[str, str, str, str], list[float]] = {}
+    times: Times = {"wait": {}, "duration": {}}
+    for name, agent, status, failure, *values, waited, lasted in _ranges(reading, where):
+        if status == "running" and not running:
+            continue
+        key = (name, agent, status, failure)
+        before = sums.get(key)
+        sums[key] = values if before is None else [one + more for one, more in zip(before, values, strict=True)]
+        for value, text in (("wait", waited), ("duration", lasted)):
+            if text is not None and status != "running":
+                times[value].setdefault((name, agent), []).append(text)
+    found: list[dict[FiguresKey, Figures]] = [{} for _ in groups]
+    for group, by_key in zip(groups, found, strict=True):
+        for (name, agent, status, failure), (count, *values, priced, listed) in sums.items():
+            figures = by_key.setdefault(GROUPS[group]((name, agent)), Figures())
+            figures.add(status, failure, round(count), *values)
+            figures.price(agent, status, round(count), round(priced), round(listed))
+    for value, texts in times.items():
+        _rank(value, texts, groups, found)
+    return found
 
 
-@contextlib.contextmanager
-def copied(reading: Reading, where: Mapping[str, object]) -> Iterator[Copy]:
-    """A copy of the runs that these filters (`read.which`) select."""
-    copy = Copy(reading, where)
-    try:
-        yield copy
-    finally:
-        copy.close()
+def _ranges(reading: Reading, where: Mapping[str, object]) -> Iterator[Row]:
+    ((last,),) = reading.ask("stats.last_range")
+    for number in range(last + 1):
+        yield from reading.ask("stats.of_range", {**where, "range": number})
 
 
-def counters(reading: Reading, copy: CopiedRuns, *, session: str | None) -> dict[FiguresKey, Figures]:
+def _rank(
+    value: str, texts: Mapping[FiguresKey, list[str]], groups: Sequence[str], found: Sequence[dict[FiguresKey, Figures]]
+) -> None:
+    """Note sum and percentiles of one value."""
+    both = {key: sorted(loads(f"[{','.join(each)}]")) for key, each in texts.items()}
+    grouped = both
+    for group, by_key in zip(groups, found, strict=True):
+        # All of them are all of any group: the fewer lists there are to merge, the sooner.
+        grouped = _ordered(grouped if group == "all" else both, GROUPS[group])
+        for key, ordered in grouped.items():
+            by_key[key].take(value, ordered)
+
+
+def _ordered(times: Mapping[FiguresKey, list[int]], grouping: Grouping) -> dict[FiguresKey, list[int]]:
+    found: dict[FiguresKey, list[int]] = {}
+    for key, each in times.items():
+        found.setdefault(grouping(key), []).extend(each)
+    for each in found.values():
+        each.sort()
+    return found
+
+
+def counters(reading: Reading, where: Mapping[str, object], *, session: str | None) -> dict[FiguresKey, Figures]:
     """The figures by session and agent that never decrease: those of the runs that have ended, including pruned
     ones."""
-    found = copy.figures("both", running=False)
-    for name, agent, status, failure, *rest in reading.ask("stats.pruned", {"session": session}):
-        found.setdefault((name, agent), Figures()).add(status, failure, *rest)
+    (found,) = of_runs(reading, where, "both", running=False)
+    for name, agent, status, failure, count, *sums, duration, wait in reading.ask("stats.pruned", {"session": session}):
+        figures = found.setdefault((name, agent), Figures())
+        figures.add(status, failure, count, *sums)
+        figures.duration_ms += duration
+        figures.wait_ms += wait
     return found

@@ -1,14 +1,21 @@
--- Figures over the audit log, computed from a copy in a temporary file on this machine.
+-- Figures over the audit log, of a range of ids at a time.
 
--- name: last_run
-SELECT coalesce(max(id), 0) FROM agentq.task_runs
+-- name: last_range
+SELECT coalesce(max(id), 0) >> 13 FROM agentq.task_runs
 
--- name: copied
-SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigger" = 'retry',
-       greatest(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd,
-       list_price = 1 AND cost_usd IS NOT NULL, CAST(landing AS json) ->> 'came'
+-- name: of_range
+SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), count(*),
+       count(*) FILTER (WHERE "trigger" = 'retry'), CAST(coalesce(sum(tokens_in), 0) AS double precision),
+       CAST(coalesce(sum(tokens_out), 0) AS double precision), coalesce(sum(cost_usd), 0),
+       count(*) FILTER (WHERE CAST(landing AS json) ->> 'came' = 'landed'),
+       count(*) FILTER (WHERE CAST(landing AS json) ->> 'came' = 'nothing'),
+       count(cost_usd), count(cost_usd) FILTER (WHERE list_price = 1),
+       string_agg(CAST(greatest(0, started_at - coalesce(scheduled_for, started_at)) AS text), ','),
+       string_agg(CAST(duration_ms AS text), ',')
 FROM agentq.task_runs AS task_runs
-WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session) AND {which_runs}
+WHERE id >= CAST(:range AS bigint) << 13 AND id < CAST(:range AS bigint) + 1 << 13
+  AND (:session IS NULL OR session = :session) AND {which_runs}
+GROUP BY 1, 2, 3, 4
 
 -- name: due
 SELECT count(*), min(due_at) FROM agentq.tasks WHERE session = :session AND status = 'queued' AND due_at <= :now
@@ -32,6 +39,6 @@ ON CONFLICT (session, agent, status, failure_class) DO UPDATE SET
   nothing_to_land = known.nothing_to_land + excluded.nothing_to_land
 
 -- name: pruned
-SELECT session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, duration_ms, wait_ms,
-       landed, nothing_to_land
+SELECT session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, landed, nothing_to_land,
+       duration_ms, wait_ms
 FROM agentq.pruned_runs WHERE :session IS NULL OR session = :session

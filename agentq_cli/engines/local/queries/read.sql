@@ -59,10 +59,13 @@ SELECT name, paused_at IS NOT NULL, paused_reason, NULL FROM sessions WHERE name
 -- name: session_names
 SELECT name FROM sessions ORDER BY name
 
+-- Only a task that is queued is looked at itself.
 -- name: session_counts
-SELECT CASE WHEN status = 'queued' AND due_at > :now THEN iif(retry, 'retrying', 'scheduled') ELSE status END AS shown,
-       count(*)
-FROM tasks WHERE session = :session GROUP BY shown
+SELECT status, count(*) FROM tasks INDEXED BY tasks_counts
+WHERE session = :session AND status <> 'queued' GROUP BY status
+UNION ALL
+SELECT CASE WHEN due_at > :now THEN iif(retry, 'retrying', 'scheduled') ELSE status END AS shown, count(*)
+FROM tasks INDEXED BY tasks_counts WHERE session = :session AND status = 'queued' GROUP BY shown
 
 -- name: known_status
 SELECT CASE WHEN status = 'queued' AND due_at > :now THEN iif(retry, 'retrying', 'scheduled') ELSE status END

@@ -1,16 +1,19 @@
--- Figures over the audit log. They are computed from a copy in a temporary file, so that nothing is locked for longer
--- than a few thousand rows take.
+-- Figures over the audit log, of a range of ids at a time: nothing is locked for longer than a few thousand rows take.
 
--- name: last_run
-SELECT coalesce(max(id), 0) FROM task_runs
+-- name: last_range
+SELECT coalesce(max(id), 0) >> 13 FROM task_runs
 
--- A range of ids, and not a number of rows: skipped rows cost time too.
--- name: copied
-SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), "trigger" = 'retry',
-       max(0, started_at - coalesce(scheduled_for, started_at)), duration_ms, tokens_in, tokens_out, cost_usd,
-       list_price AND cost_usd IS NOT NULL, json_extract(landing, '$.came')
-FROM task_runs
-WHERE id > :after AND id <= :upto AND (:session IS NULL OR session = :session) AND {which_runs}
+-- total() and not sum(): an agent may print numbers whose sum is too large for an integer.
+-- name: of_range
+SELECT session, coalesce(agent, ''), status, coalesce(failure_class, ''), count(*),
+       count(*) FILTER (WHERE "trigger" = 'retry'), total(tokens_in), total(tokens_out), total(cost_usd),
+       count(*) FILTER (WHERE json_extract(landing, '$.came') = 'landed'),
+       count(*) FILTER (WHERE json_extract(landing, '$.came') = 'nothing'),
+       count(cost_usd), count(cost_usd) FILTER (WHERE list_price),
+       group_concat(max(0, started_at - coalesce(scheduled_for, started_at))), group_concat(duration_ms)
+FROM task_runs INDEXED BY task_runs_figures
+WHERE id >> 13 = :range AND (:session IS NULL OR session = :session) AND {which_runs}
+GROUP BY session, task_runs.agent, status, task_runs.failure_class
 
 -- name: due
 SELECT count(*), min(due_at) FROM tasks INDEXED BY tasks_counts
@@ -32,6 +35,6 @@ ON CONFLICT DO UPDATE SET
   landed = landed + excluded.landed, nothing_to_land = nothing_to_land + excluded.nothing_to_land
 
 -- name: pruned
-SELECT session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, duration_ms, wait_ms,
-       landed, nothing_to_land
+SELECT session, agent, status, failure_class, runs, retries, tokens_in, tokens_out, cost_usd, landed, nothing_to_land,
+       duration_ms, wait_ms
 FROM pruned_runs WHERE :session IS NULL OR session = :session
