@@ -225,7 +225,10 @@ else:
             return dict(zip(self._fields, self, strict=True))
 
         def _replace(self, /, **changes):
-            return type(self)(**self._asdict() | changes)
+            made = tuple.__new__(type(self), map(changes.pop, self._fields, self))
+            if changes:
+                raise TypeError(f"{type(self).__name__}: {next(iter(changes))!r} is one too many")
+            return made
 
         @classmethod
         def _make(cls, values):

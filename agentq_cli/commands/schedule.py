@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agentq_cli.base.clock import rfc3339
-from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Usage
 from agentq_cli.commands.submit import PLAN, asked, dry, plans, put, told
 from agentq_cli.model.tasks import Task
@@ -63,7 +62,7 @@ def schedule(given: Given, here: Context) -> Result:
     if made.type == "at" and first <= here.now_ms():
         notices.warn(f"--at '{given['at']}': that is past; it runs at once")
     anchored = given["start"] is not None or given["at"] is not None
-    task = replace(task, schedule=made, due_at=first, anchored=anchored)
+    task = task._replace(schedule=made, due_at=first, anchored=anchored)
     if given["dry_run"]:
         return dry(plans(here, [task], given["next"] or SHOWN), here)
     queue, placed = put(here, [task], attended=task.held)

@@ -123,15 +123,25 @@ class Claim:
 
 
 class Calls(NamedTuple):
-    """What a supervisor has to do in addition to starting and settling; `known` is whether the supervisor itself is on
+    """What a supervisor has to do in addition to starting and settling its runs; `unsettled`: an end or a retry in one
+    session is still to be settled in another one (`settle_dependents`); `known` is whether the supervisor itself is on
     record; `jobs` how many tasks `agentq jobs` lets run at once, if it was told."""
 
-    expired: bool
-    arriving: bool
-    stops: bool
-    strangers: bool
-    known: bool
-    jobs: int | None
+    expired: bool = False
+    arriving: bool = False
+    stops: bool = False
+    strangers: bool = False
+    unsettled: bool = False
+    known: bool = True
+    jobs: int | None = None
+
+
+class Ahead(NamedTuple):
+    """When the next task becomes due or expires (`due`), and when the next hold on an agent ends by itself (`lift`);
+    None for never."""
+
+    due: int | None
+    lift: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self, TypeAlias, Unpack
 
@@ -288,21 +289,31 @@ class Placing(Protocol):
 
 
 class Turn(Protocol):
-    """One commit of a session: runs of it end, and its next tasks are claimed. Each step is done whole or not at all;
-    one that raises leaves the others, unless all of the turn is `lost`."""
+    """One commit of a session: runs of it end, and its next tasks are claimed, each in a `step` of its own."""
 
-    reading: Snapshots
-    """What the queue is in this turn, of all sessions."""
+    @property
+    def reading(self) -> Snapshots:
+        """What the queue is in this turn, of all sessions."""
+
+    @property
+    def awaited(self) -> Collection[RunId]:
+        """Those of the runs that it has ended whose tasks other tasks waited for."""
+
+    def step(self) -> AbstractContextManager[None]:
+        """What is done within is undone if it raises; the other steps stay, unless all is `lost`."""
 
     @property
     def lost(self) -> bool:
         """Whether a failure has undone the whole turn."""
 
     @property
-    def settled(self) -> bool:
-        """Whether no end or retry in one session is still to be settled in another one (`settle_dependents`)."""
+    def now(self) -> int:
+        """The time of all that it does."""
 
     def calls(self, supervisor: Identity) -> Calls:
+        """As the queue's, in this turn."""
+
+    def around(self) -> order.Snapshot:
         """As the queue's, in this turn."""
 
     def finish(self, run: RunId) -> Task | None:
@@ -323,6 +334,9 @@ class Heads(Protocol):
 
     def forget(self) -> None:
         """Read everything again at the next pick: a turn that it picked in was undone."""
+
+    def foresee(self, turn: Turn, session: str) -> None:
+        """Have what a pick in a turn of a session will ask be asked with the turn's next question."""
 
     def pick(
         self,

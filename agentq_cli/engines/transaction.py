@@ -46,6 +46,10 @@ class Snapshots(Reading, Protocol):
     def snapshot(self) -> AbstractContextManager[None]:
         """All that is asked within sees one state. Writers may wait meanwhile, so it must do nothing slow."""
 
+    def foresee(self, now: int, *, after: int | None, sessions: Collection[str]) -> None:
+        """Said before a pick, which asks what prevents starts, what has changed since the event `after`, and for the
+        heads of `sessions`. If each question takes its time, an engine asks them at once with the next one."""
+
     def marks(self) -> tuple[int, object]:
         """The id of the newest event, even if it has been pruned since, and how often the index was rebuilt."""
 
@@ -100,6 +104,9 @@ class Transaction(Writing, Protocol):
 
     unsettled: list[int]
     """Tasks that have ended or been reopened, and whose dependents are still to be settled."""
+
+    dependents: int
+    """How many tasks have been found that waited for one that has ended or been reopened."""
 
     def task(self, seq: int) -> Task:
         """The task as it is now, locked. Raises NotFound."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self, TypeAlias, Unpack
 
     from agentq_cli.base.identity import Identity
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Claiming, Plan, Renewal, Rescued, WhichRuns
+    from agentq_cli.engines.nouns import Ahead, Calls, Candidate, Claim, Claiming, Plan, Renewal, Rescued, WhichRuns
     from agentq_cli.engines.subdoors import Bell, Figures, Heads, Hooks, Moving, Placing, RunFiles, Turn, Upkeep, Voice
     from agentq_cli.host.output import Output
     from agentq_cli.host.place import Place
@@ -87,6 +87,10 @@ class Queue(Protocol):
 
     def check(self) -> None:
         """Raises Unreadable if the index that was opened has been removed or replaced."""
+
+    def mark(self) -> str | None:
+        """A text that is another one after every commit of any process, found without asking for anything; None if this
+        engine has none. Taken before something is read, it tells later whether what was read has changed since."""
 
     def rest(self) -> None:
         """Release what can be reopened, such as connections: there is nothing to do for now."""
@@ -298,11 +302,11 @@ class Queue(Protocol):
     def calls(self, supervisor: Identity) -> Calls:
         """What a supervisor has to do in addition to starting and settling, in one query."""
 
-    def next_due(self) -> int | None:
-        """The earliest due time that is still to come, or None."""
+    def ahead(self, after: int | None = None) -> Ahead:
+        """What comes with time alone, after now or an earlier moment."""
 
-    def next_lift(self) -> int | None:
-        """When the next hold on an agent ends by itself, or None."""
+    def any_due(self) -> bool:
+        """Whether a task is due and has not been started, for whatever reason."""
 
     def limited_until(self) -> dict[str, int]:
         """The sessions with due work that a usage limit holds, each with when the first such limit ends."""

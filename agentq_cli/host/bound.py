@@ -39,10 +39,6 @@ class BoundedOutput:
         # has this output open.
         lock(self.descriptor, shared=True)
 
-    def close(self) -> None:
-        """The run is over, and the file as long as it will be."""
-        os.close(self.descriptor)
-
     def enforce(self) -> int:
         """Shorten the file if it is too long; return how many bytes were added since the last call."""
         size = os.fstat(self.descriptor).st_size

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import select
-import socket
 import struct
 
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.lean import signal, socket
 from agentq_cli.host import handing, serving
 from agentq_cli.host.handing import Asked
 
@@ -107,6 +107,8 @@ class Crew:
         try:
             handing.send(keeper.socket, asked)
         except OSError:  # It is gone, or does not read.
+            # One that stands still would hold the line, with a part of the request, for as long as it does.
+            signal.pidfd_send_signal(keeper.pidfd, signal.SIGKILL)
             self._dismiss(keeper)
             return False
         keeper.busy, keeper.request = True, asked.data if asked.leased else b""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.identity import Identity
@@ -20,14 +19,14 @@ from agentq_cli.policy.stall import Silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
+    from agentq_cli.host.exit_record import ExitSlot
     from agentq_cli.model.checkpoints import Checkpoint
     from agentq_cli.model.runs import Check
     from agentq_cli.model.trees import Landing, Left, Made
 
-EXIT_SPACE = 4096  # Reserved before the agent starts, so that its exit record can be written even if it fills the disk.
-LONGEST_ERROR = 500
 OUTPUTS = ("stdout", "stderr", "check", "check.branch", "setup", "stages")
 """The files to which the programs of a run print."""
 
@@ -89,7 +88,8 @@ class RunDirectory:
 
         `take` is 1, or one more than the `takes` of a run whose shim is dead and which this one takes over.
 
-        The record stays locked until `release`, if the file system supports such locks. `slot` gets its place.
+        The record stays locked until this process closes it, if the file system supports such locks. `slot` gets its
+        place.
         """
         identity = start.identity
         document = {
@@ -103,11 +103,9 @@ class RunDirectory:
         }
         return self._link(_start_of(take), document, locked=True, slot=slot)
 
-    def release(self) -> None:
-        """Nothing of the run is kept any more: give up the lock on the `start` record."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+    def holds_lock(self) -> bool:
+        """Whether this process holds the lock on the `start` record, which it wrote."""
+        return self._lock is not None and files.lock(self._lock)
 
     def keeper_holds_lock(self) -> bool:
         """Whether the writer of the `start` record is still alive, in any PID namespace."""
@@ -193,7 +191,9 @@ class RunDirectory:
 
     def write_passed(self, record: Exit) -> None:
         """Record, durably, how the agent ended, before what comes after it begins."""
-        self._link("passed", _shortened(record).document())
+        from agentq_cli.host.exit_record import shortened
+
+        self._link("passed", shortened(record).document())
 
     def is_beside_agent(self) -> bool:
         """Whether what runs is not the agent: a stage of the run before or after it."""
@@ -279,7 +279,9 @@ class RunDirectory:
 
     def reserve_exit(self) -> ExitSlot:
         """Reserve the space for the exit record while there is some."""
-        return ExitSlot(self)
+        from agentq_cli.host.exit_record import ExitSlot  # which only keepers need
+
+        return ExitSlot(self.path)
 
     def prompt(self) -> str | None:
         """What the agent read as its prompt on stdin; None if it was given otherwise, or cannot be read."""
@@ -323,71 +325,3 @@ class RunDirectory:
 
 def _start_of(take: int) -> str:
     return "start" if take == 1 else f"start.{take}"
-
-
-class ExitSlot:
-    """The space for an exit record, reserved before there is anything to record. It is of use once."""
-
-    def __init__(self, directory: RunDirectory) -> None:
-        self._directory = directory
-        self._temporary = directory.file(f"exit.{os.getpid()}")
-        self._placed = False
-        self._descriptor = os.open(self._temporary, files.FOR_WRITING, 0o600)
-        try:
-            _allocate(self._descriptor, 0)
-        except OSError:
-            self.release()
-            raise
-
-    def disk_full(self) -> bool:
-        """Whether the file system has no free block left for the run."""
-        try:
-            _allocate(self._descriptor, EXIT_SPACE)
-        except OSError as error:
-            return error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return False
-
-    def place(self) -> None:
-        """Give the record its place, where it is empty. The caller syncs the directory before anything can end."""
-        os.rename(self._temporary, self._directory.file("exit"))
-        self._placed = True
-
-    def write(self, record: Exit) -> None:
-        """Write the record, durably, to its place. Raises OSError, also if the agent has taken that away."""
-        data = files.encode(_shortened(record).document())
-        try:
-            # Overwrite the reserved blocks: truncating first would return them to a full disk. A reader that comes
-            # before the last step finds no record, or the whole of it: the zeros behind it are not in its line.
-            os.pwrite(self._descriptor, data, 0)
-            os.ftruncate(self._descriptor, len(data))
-            os.fsync(self._descriptor)
-            if not self._placed:
-                self.place()
-                files.sync_directory(self._directory.path)
-            elif not os.path.samestat(os.fstat(self._descriptor), os.lstat(self._directory.file("exit"))):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._directory.file("exit"))
-        finally:
-            os.close(self._descriptor)
-
-    def release(self) -> None:
-        """Release the space: there will be no record."""
-        os.close(self._descriptor)
-        with suppress(FileNotFoundError):
-            os.unlink(self._directory.file("exit") if self._placed else self._temporary)
-
-
-def _shortened(record: Exit) -> Exit:
-    """The record with its errors short enough for the space that is reserved for it."""
-    if record.error is not None:
-        record = record._replace(error=record.error[:LONGEST_ERROR])
-    if record.check is not None and record.check.error is not None:
-        record = record._replace(check=record.check._replace(error=record.check.error[:LONGEST_ERROR]))
-    return record
-
-
-def _allocate(descriptor: int, offset: int) -> None:
-    try:
-        os.posix_fallocate(descriptor, offset, EXIT_SPACE)
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-            raise

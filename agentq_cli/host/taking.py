@@ -7,9 +7,10 @@ import os
 from agentq_cli.base.clock import Clock, monotonic_ms
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.host import process, tmpdir
+from agentq_cli.host.exit_record import ExitSlot
 from agentq_cli.host.launch import LaunchRequest
 from agentq_cli.host.records import Start
-from agentq_cli.host.run_directory import ExitSlot, RunDirectory
+from agentq_cli.host.run_directory import RunDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,9 +92,3 @@ def has_taken(directory: RunDirectory, start: Start) -> bool:
     """Whether the shim with this record has the run."""
     found = directory.start()
     return isinstance(found, Start) and (found.identity, found.serves) == (start.identity, start.serves)
-
-
-def is_locked(directory: RunDirectory) -> bool:
-    """Whether the run's record is locked for as long as it is kept."""
-    found = directory.start()
-    return isinstance(found, Start) and found.locked

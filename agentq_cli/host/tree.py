@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-from collections.abc import Callable, Collection, Iterable, Iterator
+import stat as stat_modes
 
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.context import suppress
 from agentq_cli.base.identity import Identity
+from agentq_cli.base.lean import signal
+from agentq_cli.base.procfs import GONE
 from agentq_cli.host.process import Stat, alive, current, identity_of, open_pidfd, processes, read_file, realm, send
 from agentq_cli.model.addresses import RunId
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 DEFAULT_GRACE_MS = 5_000
 PATIENCE_MS = 5_000
@@ -83,6 +89,49 @@ def _marked(state_dir: str) -> Iterator[tuple[Stat, list[bytes]]]:
         environment = (read_file(f"/proc/{stat.pid}/environ") or b"").split(b"\0")
         if wanted in environment:
             yield stat, environment
+
+
+def writing(directory: str, names: Iterable[str]) -> set[Identity]:
+    """Every live process, except this one, that has one of these files of a directory open for writing, as far as that
+    can be seen.
+
+    What a keeper starts has the run's start record open before its exec, and prints to the run's outputs after it.
+    """
+    folder = os.path.realpath(directory)
+    files = [found for name in names if (found := regular(f"{folder}/{name}")) is not None]
+    return {
+        Identity(stat.pid, stat.start_time, realm())
+        for stat in processes()
+        if stat.pid != os.getpid() and any(_is_written(each, folder, files) for each in _descriptors(stat.pid))
+    }
+
+
+def _descriptors(pid: int) -> list[str]:
+    folder = f"/proc/{pid}/fd"
+    try:
+        return [f"{folder}/{number}" for number in os.listdir(folder)]
+    except GONE:
+        return []
+
+
+def _is_written(descriptor: str, folder: str, files: Collection[os.stat_result]) -> bool:
+    """Whether a descriptor of a process is one for writing to one of these files, which are in one folder."""
+    with suppress(*GONE):
+        # Nothing else is looked at, as it may be on a file system that hangs. The permissions of the link tell how it
+        # was opened (proc(5)).
+        if os.path.dirname(os.readlink(descriptor)) == folder and os.lstat(descriptor).st_mode & stat_modes.S_IWUSR:
+            found = os.stat(descriptor)
+            return any(os.path.samestat(found, each) for each in files)
+    return False
+
+
+def regular(path: str) -> os.stat_result | None:
+    """The file of this name itself; None if it is a link or anything else."""
+    with suppress(OSError):
+        found = os.lstat(path)
+        if stat_modes.S_ISREG(found.st_mode):
+            return found
+    return None
 
 
 def kill_found(find: Callable[[], set[Identity]]) -> set[Identity]:

@@ -1,4 +1,4 @@
-"""The pages of section 7, written by hand: agentq-design (reasons and measurements) and agentq-fleet."""
+"""The pages of section 7, written by hand: agentq-design (reasons and measurements), agentq-fleet, agentq-protocol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from agentq_cli import __version__
 from agentq_cli.manual import mdoc
 from agentq_cli.manual.template import filled
 
-NAMES = ("agentq-design.7", "agentq-fleet.7")
+NAMES = ("agentq-design.7", "agentq-fleet.7", "agentq-protocol.7")
 
 
 def render(name: str) -> str:

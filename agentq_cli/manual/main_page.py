@@ -53,6 +53,7 @@ def render(own: Command, commands: tuple[Command, ...]) -> str:
                 ("crontab", 5),
                 ("agentq-design", 7),
                 ("agentq-fleet", 7),
+                ("agentq-protocol", 7),
             ]
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.dataclass import dataclass, replace
+from agentq_cli.base.dataclass import NamedTuple, dataclass, replace
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from agentq_cli.policy.series import Recurrence
 
 
-@dataclass(frozen=True, slots=True)
-class NewTask:
+class NewTask(NamedTuple):
     """A task as submitted; `submit` gives it its address.
 
     `line` is its line in a batch. `anchored` is whether somebody set the start of its schedule. If not, and the task

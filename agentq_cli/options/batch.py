@@ -169,7 +169,7 @@ def _referred(made: list[NewTask], lines: list[_Line], names: Mapping[str, int])
         if base_of is not None and made[base_of].work.launch.repository != work.launch.repository:
             what = _names_of(line.number)("base")
             raise Usage(f"{what} '@{lines[base_of].name}': that line has no tree in the same repository")
-        made[position] = replace(task, work=work, base_of=base_of)
+        made[position] = task._replace(work=work, base_of=base_of)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -110,7 +110,7 @@ class TaskMaker:
         doing = replace(task.work, **own)
         if doing.launch.repository is not None:
             self._tree_maker().check(doing, task.session, chosen(given, options, "base"), what)
-        return replace(task, work=doing, line=line)
+        return task._replace(work=doing, line=line)
 
     def _like(self, given: Given, exec_: bool, what: Callable[[str], str]) -> Like:
         """What a task has in common with all that differ from it only in their `OWN` options."""

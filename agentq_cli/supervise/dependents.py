@@ -18,11 +18,11 @@ class Dependents:
         self.undecided = False
         self._duty = duty
 
-    def step(self) -> Iterator[Happening]:
-        """Go through the sessions with such tasks until there are no new ones."""
+    def step(self, *, any_left: bool) -> Iterator[Happening]:
+        """Go through the sessions with such tasks, if there may be `any_left`, until there are no new ones."""
         self.undecided = False
         tried: set[str] = set()
-        while waiting := [name for name in self._duty.queue.unsettled_sessions() if name not in tried]:
+        while any_left and (waiting := [name for name in self._duty.queue.unsettled_sessions() if name not in tried]):
             tried.update(waiting)
             for session in waiting:
                 yield from self._settle(session)

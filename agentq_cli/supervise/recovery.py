@@ -8,10 +8,7 @@ and only then are slot and session released.
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
 
-from agentq_cli.base import procfs
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.base.errors import NotFound
@@ -20,7 +17,7 @@ from agentq_cli.config.configuration import Config
 from agentq_cli.engines.door import Queue
 from agentq_cli.host import keeper, process, stop, tree
 from agentq_cli.host.records import Start, Void
-from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.host.run_directory import OUTPUTS, RunDirectory
 from agentq_cli.host.said import StreamFollower
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
@@ -168,29 +165,17 @@ def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: in
 
 
 def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
-    """What carries no marker of a run whose keeper is gone: an agent in the making, and one that cleared its
-    environment."""
-    return (*_in_the_making(directory), *_agent(directory))
+    """What may carry no marker of a run whose keeper is gone: an agent that cleared its environment, and one that its
+    keeper had no time to record, before its exec or after it."""
+    return _agent(directory) or tuple(_unrecorded(directory))
 
 
-def _in_the_making(directory: RunDirectory) -> Iterator[Identity]:
-    """What the keeper has forked and what has not become another program yet: it has the keeper's name and, open, the
-    run's record."""
+def _unrecorded(directory: RunDirectory) -> set[Identity]:
+    """What has the run's files open as only its processes do."""
     start = directory.start()
-    record = _regular(directory.file(directory.taking()))
-    if not isinstance(start, Start) or record is None:
-        return
-    for each in process.processes():
-        if procfs.name_of(each.pid) == keeper.name(start.serves) and _has_open(each.pid, record):
-            yield Identity(each.pid, each.start_time, process.realm())
-
-
-def _has_open(pid: int, file: os.stat_result) -> bool:
-    folder = f"/proc/{pid}/fd"
-    try:
-        return any(os.path.samestat(os.stat(f"{folder}/{number}"), file) for number in os.listdir(folder))
-    except OSError:  # it has ended, or become another program, or is another user's
-        return False
+    found = tree.writing(directory.path, (directory.taking(), *OUTPUTS))
+    # The keeper itself may have let go of the run and keep another one by now.
+    return found - {start.identity} if isinstance(start, Start) else found
 
 
 def _agent(directory: RunDirectory) -> tuple[Identity, ...]:
@@ -199,7 +184,7 @@ def _agent(directory: RunDirectory) -> tuple[Identity, ...]:
     agent = directory.agent()
     if agent is None or not process.alive(agent):
         return ()
-    own = [found for name in ("stdout", "stderr") if (found := _regular(directory.file(name))) is not None]
+    own = [found for name in ("stdout", "stderr") if (found := tree.regular(directory.file(name))) is not None]
     for number in (1, 2):
         try:
             printed = os.stat(f"/proc/{agent.pid}/fd/{number}")
@@ -212,14 +197,6 @@ def _agent(directory: RunDirectory) -> tuple[Identity, ...]:
         if any(os.path.samestat(printed, each) for each in own):
             return (agent,)
     return ()
-
-
-def _regular(path: str) -> os.stat_result | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def bury(directory: RunDirectory) -> bool:

@@ -144,9 +144,9 @@ class Asked:
         )
         work = replace(made.work, launch=launch, **request.changes)
         if last is None:
-            return replace(made, work=work, schedule=schedule)
+            return made._replace(work=work, schedule=schedule)
         work = replace(work, environment=last.work.environment)
-        return replace(made, work=work, schedule=schedule, captured=None)
+        return made._replace(work=work, schedule=schedule, captured=None)
 
     def schedule(self, request: Request, before: Schedule | None) -> Schedule:
         """The requested schedule; what was set `before` and is not changed stays. Raises Usage."""

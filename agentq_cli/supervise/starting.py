@@ -45,12 +45,14 @@ class Starter:
         self._environ = dict(duty.environ)
         self._host = duty.config.fleet.host
         self.fitting = Fitting(duty)
+        self._nothing_at: int | None = None
         self._zones: dict[str, tuple[Config, int, str]] = {}
 
     def pick(self, turn: Turn | None = None) -> order.Head | None:
         """The task to start next; None if no slot is free or no task may start. With `turn` from what that sees."""
-        return self._heads.pick(
-            now=self._queue.now,
+        now = self._queue.now if turn is None else turn.now
+        head = self._heads.pick(
+            now=now,
             jobs=self._duty.jobs,
             ageing_ms=self._duty.config.limits.ageing_ms,
             parallel=self._parallel,
@@ -60,6 +62,12 @@ class Starter:
             without=self._guard.put_off(START) | self._guard.put_off(LAUNCH),
             turn=turn,
         )
+        self._nothing_at = now if head is None else None
+        return head
+
+    def foresee(self, turn: Turn, session: str) -> None:
+        """Note that a turn of a session may pick next."""
+        self._heads.foresee(turn, session)
 
     def forget(self) -> None:
         """Note that a turn was undone."""
@@ -83,7 +91,7 @@ class Starter:
     def claim(self, turn: Turn, head: order.Head) -> Claim | None:
         """Claim a task in a turn of its session; None if it may no longer be taken or that failed (see the guard)."""
         self._heads.doubt(head.session)
-        with self._guard.guarding(head.session, START) as tried:
+        with self._guard.guarding(head.session, START) as tried, turn.step():
             candidate = turn.candidate(head)
             if candidate is None:
                 return None
@@ -177,8 +185,10 @@ class Starter:
         if not self._duty.clock.fixed and self._guard.may_run(None, "round"):
             now = monotonic_ms()
             with self._guard.guarding(None, "next"):
-                dues = (self._queue.next_due(), self._queue.next_lift())
-                moments += [now + max(0, due - self._queue.now) for due in dues if due is not None]
+                # What became due since the pick that found nothing counts as well.
+                ahead = self._queue.ahead(self._nothing_at)
+                self._nothing_at = None
+                moments += [now + max(0, at - self._queue.now) for at in ahead if at is not None]
         return moments
 
     def _parallel(self, session: str) -> int | None:

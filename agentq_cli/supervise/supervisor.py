@@ -32,6 +32,7 @@ from agentq_cli.supervise.gates import Gates
 from agentq_cli.supervise.guard import Guard, few_descriptors
 from agentq_cli.supervise.hooks import Hooks
 from agentq_cli.supervise.lease import Lease
+from agentq_cli.supervise.quiet import SAFETY_NET_MS, Quiet
 from agentq_cli.supervise.signals import Signals
 from agentq_cli.supervise.starting import Starter
 from agentq_cli.supervise.stopping import Stopping
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from agentq_cli.engines.subdoors import Bell, Turn
 
 TICK_MS = 1000
-SAFETY_NET_MS = 30_000
-"""How often to look around although nothing called for it."""
-
 LONGEST_MS = 24 * 3_600_000
 MOST_MISSES = 10
 """How many claims may fail in one go before it waits: other supervisors are at it, or a file is faulty."""
@@ -81,6 +79,7 @@ class Supervision:
         self._lease = Lease(duty)
         self._stopping = Stopping(duty)
         self._ending = Ending(duty, self._starter.fitting)
+        self._quiet = Quiet(duty)
 
     @property
     def watched(self) -> Sequence[Watched]:
@@ -168,6 +167,8 @@ class Supervision:
 
     def _round(self) -> Iterator[Happening]:
         runs, leaving = self._runs, self._stopping.leaving
+        self._turns.begin()
+        self._quiet.look()
         self._queue.check()
         yield from self._reload()
         if runs.by_id or self._lease.of_host:
@@ -181,27 +182,40 @@ class Supervision:
         if not leaving:
             yield from runs.limit()
             yield from runs.report_overdue()
-        calls = self._queue.calls(self._duty.identity)
-        yield from self._hear(calls.jobs)
-        if not leaving:
-            # If its own row is gone or old, anybody may take its runs.
-            if calls.strangers or not calls.known or self._lease.old:
-                yield from runs.adopt()
-                yield from self._turns.settle()
-            if calls.stops:
-                runs.pass_on_stops()
-        if self._claiming:
-            if calls.expired:
-                yield from self._starter.expire()
-            if calls.arriving:
-                self._starter.arrive()
-        yield from self._answering.step({run.session for run in runs.by_id})
-        yield from self._dependents.step()
+        if self._turns.unhindered:
+            self._answering.due.clear()
+            self._quiet.looked(strangers=False)
+        else:
+            yield from self._attend()
         self._starter.fitting.begin()
         yield from self._fill() if self._claiming else self._ask_gates(None)
         self._starter.fitting.tell()
         # After everything else, as nothing waits for them.
         yield from self._call_hooks()
+
+    def _attend(self) -> Iterator[Happening]:
+        """Do what is to be done before anything is started."""
+        calls, old = self._queue.calls(self._duty.identity), self._lease.old
+        yield from self._hear(calls.jobs)
+        if not self._stopping.leaving:
+            # If its own row is gone or old, anybody may take its runs.
+            if calls.strangers or not calls.known or old:
+                yield from self._runs.adopt()
+                yield from self._turns.settle()
+            if calls.stops:
+                self._runs.pass_on_stops()
+        if self._claiming:
+            if calls.expired:
+                yield from self._starter.expire()
+            if calls.arriving:
+                self._starter.arrive()
+        unsettled = old or calls != Calls(jobs=calls.jobs)
+        for answer in self._answering.step({run.session for run in self._runs.by_id}):
+            unsettled = True
+            yield answer
+        yield from self._dependents.step(any_left=unsettled)
+        self._turns.exhausted = False
+        self._quiet.looked(strangers=calls.strangers)
 
     @property
     def _claiming(self) -> bool:
@@ -209,13 +223,15 @@ class Supervision:
         return self._stopping.how is None and (most is None or self._runs.started < most)
 
     def _may_claim(self, turn: Turn) -> bool:
-        """Whether a round that has just ended runs in a turn would come to its claims without anything before them."""
+        """Whether the round would come to its claims without anything before them (`_attend`)."""
         if not self._claiming or self._starter.held or self._lease.due or not self._lease.may_start:
             return False
-        if not self._answering.quiet({run.session for run in self._runs.by_id}) or not turn.settled:
+        if turn.calls(self._duty.identity) != Calls(jobs=self._duty.told) or self._lease.old:
+            return False
+        if not self._answering.quiet({run.session for run in self._runs.by_id}):
             return False
         self._starter.fitting.begin()
-        return turn.calls(self._duty.identity) == Calls(False, False, False, False, True, self._duty.told)
+        return True
 
     def _renew(self, *, now: bool = False) -> Generator[Happening, None, bool]:
         """Renew the row when it is time to, or `now`. Before a claim too: others take over the runs of a supervisor
@@ -283,7 +299,8 @@ class Supervision:
         misses = 0
         while self._claiming and misses < MOST_MISSES:
             # With this many runs of its own no slot is free, whatever others have.
-            head = None if len(self._runs.by_id) >= self._duty.jobs else self._starter.pick()
+            full = len(self._runs.by_id) >= self._duty.jobs
+            head = None if full or self._turns.exhausted else self._starter.pick()
             yield from self._ask_gates(head)
             if head is None or self._starter.held:
                 return
@@ -331,9 +348,9 @@ class Supervision:
         poll.register(signals.fileno(), select.POLLIN)
         for descriptor in self._hooks.descriptors():
             poll.register(descriptor, select.POLLIN)
-        shims = self._runs.poll(poll)
+        self._runs.poll(poll)
         soonest = monotonic_ms() + self._timeout()
-        end = min(soonest, monotonic_ms() + SAFETY_NET_MS)
+        end = min(soonest, monotonic_ms() + (SAFETY_NET_MS if self._runs.by_id else self._quiet.patience()))
         while True:
             leases = [self._lease.moment()] if self._lease.of_host else []
             ready = poll.poll(max(1, min([end, *self._runs.pulses(), *leases]) - monotonic_ms()))
@@ -346,16 +363,14 @@ class Supervision:
                     break
             elif bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
                 break  # a bell may be rung by what this process itself has done
-        for descriptor, _ in ready:
-            if descriptor in shims:
-                shims[descriptor].ended = True
         if not ready and not self._runs.by_id:
             self._queue.rest()
 
     @property
     def _is_idle(self) -> bool:
-        """Whether a round would find nothing, as far as the last renewal tells."""
-        return self._lease.idle and not self._runs.by_id and not self._duty.config.changed()
+        """Whether a round would find nothing."""
+        idle = not self._runs.by_id and not self._duty.config.changed()
+        return idle and (self._lease.idle or self._quiet.holds)
 
     def _pulse(self) -> bool:
         """Between two rounds, which ask the database much: store what the runs have printed; returns whether there is

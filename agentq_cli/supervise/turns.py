@@ -7,7 +7,7 @@ another session's. How a run ended is found out before; the processes of the cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.statuses import Status
@@ -30,13 +30,19 @@ TURN = "turn"
 
 
 class Turns:
-    """`may_claim` tells whether a turn that has ended runs may claim as well: nothing is to be done before that."""
+    """`may_claim` tells whether a turn that has ended runs may claim as well: nothing is to be done before that.
+    `unhindered`: so it was in the last such turn; `exhausted`: the last turn found that nothing more may start now."""
 
     def __init__(self, duty: Duty, runs: WatchedRuns, starter: Starter, may_claim: MayClaim) -> None:
         self._duty = duty
         self._runs = runs
         self._starter = starter
+        self.exhausted = self.unhindered = False
         self._may_claim = may_claim
+
+    def begin(self) -> None:
+        """Begin a round."""
+        self.exhausted = self.unhindered = False
 
     def settle(self) -> Iterator[Happening]:
         """Finish the runs that have ended, and start what comes next in the session of the last one."""
@@ -51,6 +57,7 @@ class Turns:
         """Start a task that was picked, and what comes next in its session. False: it may no longer be taken, or its
         session is busy or faulty (see the guard)."""
         claims: list[Claim] = []
+        self.exhausted = False
         guard, queue = self._duty.guard, self._duty.queue
         with (
             guard.guarding(head.session, TURN) as whole,
@@ -66,46 +73,51 @@ class Turns:
         return bool(claims)
 
     def _end(self, session: str, runs: Sequence[RunId], *, last: bool) -> Iterator[Happening]:
-        done, failed, claims = self._commit(session, runs, claiming=last)
+        done, failed, claims, awaited = self._commit(session, runs, claiming=last)
         # Reported once they are on their way: no start need wait for what is printed.
         self._launch(claims)
         for run in runs:
             if run in done:
-                yield from self._runs.finished(run, done[run])
+                yield from self._runs.finished(run, done[run], awaited=run in awaited)
             else:
                 yield from self._runs.unfinished(run, failed[run])
         yield from self._tell(claims)
 
     def _commit(
         self, session: str, runs: Sequence[RunId], *, claiming: bool
-    ) -> tuple[dict[RunId, Task | None], dict[RunId, Tried], list[Claim]]:
-        """The tasks of the runs that were finished, why the others were not, and the claims."""
+    ) -> tuple[dict[RunId, Task | None], dict[RunId, Tried], list[Claim], Collection[RunId]]:
+        """The tasks of the runs that were finished, why the others were not, the claims, and those of the runs whose
+        tasks others waited for."""
         guard, queue, outcomes = self._duty.guard, self._duty.queue, self._runs.outcomes(runs)
         while True:
             done: dict[RunId, Task | None] = {}
             failed: dict[RunId, Tried] = {}
             claims: list[Claim] = []
+            self.exhausted = False
             with (
                 guard.guarding(session, TURN) as whole,
                 queue.turn(session, outcomes, actor=Actor.SUPERVISOR, background=True) as turn,
             ):
                 for run in runs:
-                    with guard.guarding(session, settling(run)) as tried:
+                    with guard.guarding(session, settling(run)) as tried, turn.step():
                         done[run] = turn.finish(run)
                     if tried.error is not None:
                         failed[run] = tried
                         if turn.lost:
                             raise tried.error
+                if claiming:
+                    self._starter.foresee(turn, session)
                 claiming = claiming and self._may_claim(turn)
                 if claiming:
                     self._claim(turn, session, claims, ended=len(done))
             if whole.error is None:
-                return done, failed, claims
+                self.unhindered = claiming
+                return done, failed, claims, turn.awaited
             self._starter.forget()
             if not claiming:
                 for run in runs:
                     guard.note(session, settling(run), whole.error)
-                return {}, dict.fromkeys(runs, whole), []
+                return {}, dict.fromkeys(runs, whole), [], ()
             # No end waits for what prevents a start.
             claiming = False
 
@@ -116,6 +128,7 @@ class Turns:
         while head is not None or self._room(ended, claims):
             head = head or self._starter.pick(turn)
             if head is None or head.session != session:
+                self.exhausted = head is None
                 return
             claim = self._starter.claim(turn, head)
             if claim is None:

@@ -191,6 +191,11 @@ class WatchedRuns:
     def conclude(self) -> Generator[Happening, None, list[RunId]]:
         """Find out how the runs that have ended did so; returns those that are to be finished now."""
         now, duty = monotonic_ms(), self._duty
+        # Now, and not when it slept: what has ended since is in the same commit.
+        poll = select.poll()
+        lines = self.poll(poll)
+        for line, _ in poll.poll(0):
+            lines[line].ended = True
         found: list[RunId] = []
         for run, watched in list(self.by_id.items()):
             step = settling(run)
@@ -215,8 +220,9 @@ class WatchedRuns:
         found = {run: self.by_id[run].outcome for run in runs}
         return {run: outcome for run, outcome in found.items() if outcome is not None}
 
-    def finished(self, run: RunId, task: Task | None) -> Iterator[Happening]:
-        """Report a run that is finished, and watch it no longer. None: another process has finished it before."""
+    def finished(self, run: RunId, task: Task | None, *, awaited: bool) -> Iterator[Happening]:
+        """Report a run that is finished, and watch it no longer. None: another process has finished it before.
+        `awaited`: other tasks waited for its end."""
         duty, watched = self._duty, self.by_id[run]
         self._forget(run)
         if task is None:
@@ -227,7 +233,8 @@ class WatchedRuns:
         yield duty.tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
         if (unposted := duty.queue.why_unposted(run)) is not None:
             yield duty.tell("unposted", run, reason=f"its result could not be written to outbound.db: {unposted}")
-        yield from duty.tell_stopped(task)
+        if awaited:
+            yield from duty.tell_stopped(task)
 
     def unfinished(self, run: RunId, tried: Tried) -> Iterator[Happening]:
         """Leave for later a run that could not be finished, or give it up."""
@@ -261,7 +268,7 @@ class WatchedRuns:
     # Sleeping
 
     def poll(self, poll: select.poll) -> dict[int, Watched]:
-        """Have their lines polled; returns the runs by descriptor."""
+        """Have the lines polled of those that have not ended; returns them by descriptor."""
         found = {watched.line: watched for watched in self.by_id.values() if watched.line >= 0 and not watched.ended}
         for descriptor in found:
             poll.register(descriptor, select.POLLIN)

@@ -143,7 +143,7 @@ class Desk:
     def _lasts(self, queue: Queue, found: Snapshot) -> float | None:
         if not self._existed or self.bell() is None or _is_live(found):
             return TICK_SECONDS
-        times = [at for at in (queue.next_due(), queue.next_lift()) if at is not None]
+        times = [at for at in queue.ahead() if at is not None]
         if not times:
             return None
         # Not much longer, because clocks are set; a little longer, so that it is due then.

@@ -70,7 +70,7 @@ def main() -> int:
         return 1
     machine = Machine(peers.path)
     try:
-        bench = Bench(machine, kinds(peers, programs), tuple(programs), peers.bare, options.quick, say)
+        bench = Bench(machine, kinds(peers, programs, options.peers), tuple(programs), peers.bare, options.quick, say)
         lines, abouts, seconds = measure(bench, options.only)
     finally:
         machine.close()
@@ -101,6 +101,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the document there")
     parser.add_argument("--only", type=rows, default=ROWS, help=f"rows, by commas, of: {', '.join(ROWS)}")
+    parser.add_argument("--peers", type=others, default=PEERS, help="the other programs, by commas (default: all)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller numbers")
     parser.add_argument("--tree", type=Path, default=ROOT, help="the source tree of agentq (default: this one)")
     parser.add_argument("--against", type=Path, help="another source tree, measured in the same rounds as `before`")
@@ -108,6 +109,14 @@ def arguments() -> argparse.Namespace:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agentq-bench"
     parser.add_argument("--cache", type=Path, default=cache, help=f"where peers are put (default: {cache})")
     return parser.parse_args()
+
+
+def others(text: str) -> tuple[type[Queue], ...]:
+    """The other programs that were asked for; none for an empty text."""
+    asked = set(filter(None, text.split(",")))
+    if unknown := asked - {kind.name for kind in PEERS}:
+        raise argparse.ArgumentTypeError(f"no such program: {', '.join(sorted(unknown))}")
+    return tuple(kind for kind in PEERS if kind.name in asked)
 
 
 def rows(text: str) -> tuple[str, ...]:
@@ -118,12 +127,12 @@ def rows(text: str) -> tuple[str, ...]:
     return tuple(name for name in ROWS if name in asked)
 
 
-def kinds(peers: Peers, programs: dict[str, Path]) -> dict[str, type[Queue]]:
+def kinds(peers: Peers, programs: dict[str, Path], asked: tuple[type[Queue], ...]) -> dict[str, type[Queue]]:
     """Every program that is there, by its name."""
     Library.python = Kyoo.python = peers.python
     BareLoop.python = peers.bare
     own = {name: type(name, (Agentq,), {"name": name, "program": program}) for name, program in programs.items()}
-    there = {kind.name: kind for kind in PEERS if kind.name not in peers.skipped}
+    there = {kind.name: kind for kind in asked if kind.name not in peers.skipped}
     return {BareLoop.name: BareLoop, **own, **there}
 
 

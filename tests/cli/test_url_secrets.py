@@ -15,7 +15,8 @@ from agentq_cli.base import database_url
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.config.configuration import Config
 from agentq_cli.engines.fleet import driver, errors
-from agentq_cli.engines.fleet.connection import Connection, dsn
+from agentq_cli.engines.fleet.connection import Connection
+from agentq_cli.engines.fleet.dsn import dsn
 from agentq_cli.model.fleet import FleetSettings
 from agentq_cli.supervise import variables
 

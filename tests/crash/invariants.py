@@ -35,8 +35,8 @@ class Expected:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    database = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=15)
+def reading(path: Path, timeout: float = 15) -> Iterator[sqlite3.Connection]:
+    database = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=timeout)
     database.row_factory = sqlite3.Row
     try:
         yield database
@@ -44,9 +44,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         database.close()
 
 
-def rows(path: Path, query: str) -> list[dict[str, Any]]:
+def rows(path: Path, query: str, timeout: float = 15) -> list[dict[str, Any]]:
     """The rows of a query as dicts."""
-    with reading(path) as database:
+    with reading(path, timeout) as database:
         return [dict(row) for row in database.execute(query).fetchall()]
 
 

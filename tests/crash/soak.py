@@ -3,18 +3,21 @@
     python tests/crash/soak.py --seconds 180 --seed 1
 
 Supervisors, sweeps, submitters, cancels, launchers, keepers and agents are SIGKILLed, at random moments and at random
-points inside. With `--namespaces` two of three live in PID namespaces of their own, as in containers, which are killed
-as a whole now and then. At the end everything is recovered and the state dir, the agents' own notes and their locks are
-checked.
+points inside, or stopped for so long that others take over the runs of a supervisor, which then goes on. With
+`--namespaces` two of three live in PID namespaces of their own, as in containers, which are killed as a whole now and
+then. At the end everything is recovered and the state dir, the agents' own notes and their locks are checked.
 Exits with 1 where something was wrong, and keeps the directory. The choices follow the seed; the moments do not.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +41,12 @@ UNSHARE = ("unshare", "-pf", "--mount-proc", "--kill-child")
 SESSIONS = ("default", "one", "two", "three", "four")
 MOST_LIVE = 60
 POINTS = {"submit": 110, "batch": 240, "cancel": 90, "sweep": 120, "retry": 40, "supervisor": 400}
+INSIDE = {"supervisor": 400, "launcher": 30, "shim": 120}
+"""The roles of the processes of a supervisor, and up to which of its points one of that role is killed."""
+
+SHORT_LEASE = {"agentq_cli.host.attendance:LEASE_MS": 1000, "agentq_cli.host.attendance:RENEW_MS": 300}
+LONGEST_STOP = 2.5
+"""In seconds."""
 
 
 class Soak:
@@ -52,6 +61,7 @@ class Soak:
         self.printed: set[str] = set()
         self.supervisors: list[Started] = []
         self.commands: list[tuple[str, Started]] = []
+        self.stopped: list[tuple[float, int]] = []
 
     def run(self, seconds: float) -> None:
         """Do one thing after the other until the time is up."""
@@ -63,33 +73,37 @@ class Soak:
             (2, self.retry),
             (6, self.kill),
             (3, self.supervise),
+            (4, self.stop),
             (1, self.end_namespace),
         ]
         weights, actions = [weight for weight, _ in steps], [action for _, action in steps]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.chance.choices(actions, weights)[0]()
+            self.go_on(time.monotonic())
             self.collect()
+        self.go_on()
         for _, command in self.commands:
             command.wait(60)
         self.collect()
 
-    def crash(self, what: str, role: str) -> dict[str, object]:
+    def crash(self, most: int, role: str) -> dict[str, object]:
         """Every second process is killed at some point inside."""
         if self.chance.random() < 0.5:
-            return {}
+            return {"set": SHORT_LEASE}
         # Where a rule was carried out is noted once; each process has a directory of its own for that.
         log = Path(tempfile.mkdtemp(dir=self.world.log))
-        return {"log": str(log), "rules": [{"role": role, "at": self.chance.randint(1, POINTS[what])}]}
+        rule = {"role": role, "at": self.chance.randint(1, most)}
+        return {"set": SHORT_LEASE, "log": str(log), "rules": [rule]}
 
     def start(self, what: str, role: str, *argv: str) -> Started:
         """Start a command and count it."""
         self.counts[what] += 1
-        started = self.anywhere(*argv, crash=self.crash(what, role) or None)
+        started = self.anywhere(*argv, crash=self.crash(POINTS[what], role))
         self.commands.append((what, started))
         return started
 
-    def anywhere(self, *argv: str, crash: dict[str, object] | None) -> Started:
+    def anywhere(self, *argv: str, crash: dict[str, object]) -> Started:
         """Start a command out here or in one of the namespaces."""
         place = self.chance.randrange(len(self.containers) + 1)
         if place == len(self.containers):
@@ -104,12 +118,17 @@ class Soak:
             return
         self.counts["killed namespace"] += 1
         server = self.containers.pop(self.chance.randrange(len(self.containers)))
-        lost = {id(started) for started in self.inside.pop(id(server))}
+        lost = {id(started) for started in self.inside[id(server)]}
         self.supervisors = [process for process in self.supervisors if id(process) not in lost]
         self.commands = [(what, process) for what, process in self.commands if id(process) not in lost]
-        server.end_namespace()
+        self.end(server)
         self.containers.append(ForkServer(UNSHARE))
         self.inside[id(self.containers[-1])] = []
+
+    def end(self, server: ForkServer) -> None:
+        """Kill a namespace; nobody knows any more how what was in it ended."""
+        server.end_namespace()
+        self.world.disown(self.inside.pop(id(server)))
 
     def live(self) -> list[str]:
         """The addresses of live tasks; the index may not exist yet."""
@@ -117,10 +136,13 @@ class Soak:
         if not index.exists() or not index.stat().st_size:
             return []
         try:
-            found = rows(index, "SELECT session, seq FROM tasks WHERE ended_at IS NULL")
+            found = rows(index, "SELECT session, seq FROM tasks WHERE ended_at IS NULL", 1)
         except Exception as error:
             if "no such table" in str(error):
                 return []
+            if "locked" in str(error):  # by one that stands still
+                self.go_on()
+                return self.live()
             raise
         return [f"{row['session']}/{row['seq']}" for row in found]
 
@@ -178,7 +200,8 @@ class Soak:
         """Up to three supervisors at once."""
         if len(self.supervisors) < 3:
             self.counts["supervisor"] += 1
-            crash = self.crash("supervisor", "supervisor") or None
+            role = self.chance.choice(sorted(INSIDE))
+            crash = self.crash(INSIDE[role], role)
             self.supervisors.append(self.anywhere("run", "--drain", "-j", str(JOBS), crash=crash))
 
     def kill(self) -> None:
@@ -195,6 +218,34 @@ class Soak:
             if self.world.kill_one(pid):
                 self.counts[f"killed {name}"] += 1
 
+    def stop(self) -> None:
+        """Somebody stands still for a while, a supervisor most often."""
+        inside = {id(started) for each in self.inside.values() for started in each}
+        here = [started for started in self.supervisors if id(started) not in inside]
+        if here and self.chance.random() < 0.7:
+            started = self.chance.choice(here)
+            self.stop_one(started.pid, lambda: not started.gone())
+        elif pids := sorted(self.world.processes()):
+            pid = self.chance.choice(pids)
+            self.stop_one(pid, lambda: pid in self.world.processes())
+
+    def stop_one(self, pid: int, is_ours: Callable[[], bool]) -> None:
+        """SIGSTOP a process, and nobody else who got its pid meanwhile."""
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(pid)
+            self.stopped.append((time.monotonic() + self.chance.uniform(0, LONGEST_STOP), pidfd))
+            if is_ours():
+                signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
+                self.counts["stopped"] += 1
+
+    def go_on(self, now: float = float("inf")) -> None:
+        """Those go on that have stood still for long enough."""
+        for each in [each for each in self.stopped if each[0] <= now]:
+            self.stopped.remove(each)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(each[1], signal.SIGCONT)
+            os.close(each[1])
+
     def collect(self) -> None:
         """Note what has ended, and what it promised."""
         self.supervisors = [process for process in self.supervisors if not process.gone()]
@@ -209,7 +260,9 @@ class Soak:
             self.counts["killed at a point"] += done.killed
             # Refused in time, too late, already ended: all of these are answers. A bug is not.
             assert done.code in (0, 1, 3, 4, 5, -9), (what, done)
-        # Not more at once than the machine can carry.
+        # Not more at once than the machine can carry, and nobody waits for long for one that stands still.
+        if pending[:-4]:
+            self.go_on()
         for _, command in pending[:-4]:
             command.wait(60)
         self.commands = pending
@@ -220,7 +273,7 @@ class Soak:
             self.counts["killed supervisor"] += 1
             process.kill()
         while self.containers:  # What runs on in them has nobody there any more; it is the machine's now.
-            self.containers.pop().end_namespace()
+            self.end(self.containers.pop())
         found = recover(self.world, 1, strict=False)
         bad = self.world.root / "bad"
         if bad.exists():

@@ -155,7 +155,7 @@ def test_what_was_free_at_the_look_is_looked_at_again_under_the_lock(
     fast = world.start("run", "--drain", "-j", jobs)
     until(lambda: world.began(f"{first}.1"), "the faster one's agent")
     os.kill(slow.pid, signal.SIGCONT)
-    until(lambda: "SELECT min(due_at)" in points.read_text()[seen:], "the slow one has nothing to do")
+    until(lambda: "(SELECT min(due_at)" in points.read_text()[seen:], "the slow one has nothing to do")
     assert len(json.loads(world.ok("workers", "--json"))["items"]) == 1, "it started a second agent"
     world.open_gate()
     assert (slow.wait().code, fast.wait().code) == (0, 0)

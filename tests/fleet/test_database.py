@@ -17,10 +17,13 @@ from fleet_machines import Fleet
 
 from agentq_cli.base.clock import Clock
 from agentq_cli.base.database_url import UNREADABLE
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Unreadable, Usage, WrongState
-from agentq_cli.engines.fleet import connection, driver, init, schema
-from agentq_cli.engines.fleet.connection import WRITER, Connection, dsn
+from agentq_cli.engines.fleet import connection, driver, init, schema, statements
+from agentq_cli.engines.fleet.connection import WRITER, Connection
+from agentq_cli.engines.fleet.dsn import dsn
 from agentq_cli.engines.fleet.queue import FleetQueue
+from agentq_cli.model.addresses import Address
 from agentq_cli.model.fleet import FleetSettings
 from agentq_cli.model.tasks import NewTask
 from agentq_cli.model.work import Work
@@ -268,3 +271,52 @@ def test_two_fleets_in_one_database_are_two(fleet: Fleet, queue: FleetQueue, tmp
 def test_a_connection_says_who_asks(fleet: Fleet) -> None:
     with Connection(fleet.url, fleet.schema) as connection:
         assert connection.send("SHOW application_name") == [("agentq",)]
+
+
+def test_what_is_said_often_is_prepared_until_the_session_forgets_it(
+    fleet: Fleet, queue: FleetQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "OFTEN", 2)
+    database = queue.database
+
+    def prepared() -> list[str]:
+        return [text for (text,) in database.send("SELECT statement FROM pg_prepared_statements ORDER BY name")]
+
+    address = Address("a", int(submit(queue).split("/")[1]))
+    queue.task(address), queue.task(address)
+    assert prepared() == [], "this process may have said its last"
+    queue.stay()
+    queue.task(address), queue.task(address)
+    assert [text for text in prepared() if "tasks WHERE session = $1 AND seq = $2" in text]
+    cut_off(fleet, queue)
+    assert queue.task(address).address == address, "said in full on another connection"
+    assert queue.task(address).address == address
+    assert len(prepared()) == 2, "prepared anew: the session and the task"
+    database.send("DEALLOCATE ALL")
+    with pytest.raises(Busy, match="of no use any more"):
+        queue.task(address)
+    for _ in range(3):
+        assert queue.task(address).address == address
+    assert prepared() == [], "the session is not its own"
+
+
+def test_an_answer_that_was_brought_along_holds_until_its_table_is_changed(queue: FleetQueue) -> None:
+    seq, said = Address("a", int(submit(queue).split("/")[1])).seq, list[str]()
+    send = queue.database.send
+    tasks, holds = ("read.task", {"seq": seq}), ("read.holds", {"now": 0})
+    pause = {"name": "demo", "kind": "paused", "since": 1, "until": None, "reason": "r", "count": 1}
+    with pytest.MonkeyPatch.context() as patch, queue.in_session("a") as write:
+        patch.setattr(queue.database, "send", lambda message: (said.append(message), send(message))[1])
+        write.expect(tasks, holds)
+        task = write.task(seq)
+        assert write.ask(*holds) == [] and write.task(seq) == task and len(said) == 1
+        write.tell("dispatch.set_hold", {"scope": "agent", **pause})
+        assert write.task(seq) == task and len(said) == 1
+        assert [row[1] for row in write.ask(*holds)] == ["demo"] and len(said) == 2
+        write.save(task, replace(task, reason="b"), event=None)
+        assert write.task(seq).reason == "b" and write.ask(*holds) and len(said) == 3
+        with pytest.raises(ZeroDivisionError), write.step():
+            write.tell("dispatch.lift_holds", {"scope": "agent", "name": None})
+            assert write.ask(*holds) == []
+            raise ZeroDivisionError
+        assert [row[1] for row in write.ask(*holds)] == ["demo"]

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import pytest
 from fleet_machines import Fleet
 
 from agentq_cli.base.clock import Clock
-from agentq_cli.engines.fleet import listen
+from agentq_cli.engines.fleet import listen, statements
 from agentq_cli.engines.fleet.queue import FleetQueue
 from agentq_cli.model.fleet import FleetSettings
 from agentq_cli.model.tasks import NewTask
@@ -65,11 +66,17 @@ def pooled(fleet: Fleet) -> Iterator[str]:
         process.wait()
 
 
-def test_many_clients_share_few_connections(fleet: Fleet, pooled: str, tmp_path: Path) -> None:
-    settings = FleetSettings(schema=fleet.schema)
+def test_many_clients_share_few_connections_and_prepare_nothing_there(
+    fleet: Fleet, pooled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "OFTEN", 1)
+    settings, connecting = FleetSettings(schema=fleet.schema), threading.Lock()
 
     def work(number: int) -> list[str]:
-        with FleetQueue.open(str(tmp_path), pooled, Clock(), settings=settings, create=True) as queue:
+        with connecting:  # which changes the environment for a moment
+            opened = FleetQueue.open(str(tmp_path), pooled, Clock(), settings=settings, create=True)
+        with opened as queue:
+            queue.stay()
             own = [NewTask(f"s{number}", Work("exec", "/", argv=("true",)), due_at=None)] * 5
             addresses = [address for address, _ in queue.submit(own, max_queued=1000)]
             queue.pause_each(addresses, reason=None)
@@ -78,6 +85,7 @@ def test_many_clients_share_few_connections(fleet: Fleet, pooled: str, tmp_path:
                 write.tell("write.create_session", {"name": "half", "at": 0})
                 write.ask("write.live_count")
                 raise ZeroDivisionError
+            assert queue.database.ask_text("SELECT name FROM pg_prepared_statements", {}) == []
             return [str(task.status) for task in queue.tasks(session=f"s{number}")]
 
     with ThreadPoolExecutor(8) as pool:

@@ -25,6 +25,7 @@ from agentq_cli.base.errors import Busy
 from agentq_cli.base.identity import Identity
 from agentq_cli.engines import door
 from agentq_cli.engines.door import Queue
+from agentq_cli.engines.fleet import statements
 from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address, RunId
@@ -130,9 +131,13 @@ class Fleet:
             yield cls(json.dumps([f"{place}/state", url, schema]))
 
     def open(self, clock: Clock, *, create: bool = True, rebuild: bool = False) -> Queue:
-        """Open the queue, as often as a test likes: each is another user of the same host."""
+        """Open the queue, as often as a test likes: each is another user of the same host, and prepares its statements
+        as a supervisor does."""
         settings = FleetSettings(schema=self.schema)
-        return door.open_queue(self.state_dir, clock, create=create, url=self.url, settings=settings)  # type: ignore[arg-type]
+        queue = door.open_queue(self.state_dir, clock, create=create, url=self.url, settings=settings)  # type: ignore[arg-type]
+        statements.OFTEN = 1
+        queue.stay()  # type: ignore[attr-defined]
+        return queue
 
     def content(self) -> dict[str, Any]:
         """Everything that is stored, to be compared: nothing where nothing was ever stored."""
@@ -178,7 +183,8 @@ Given = TypeVar("Given", NewTask, Task)
 def changed(task: Given, **fields: Any) -> Given:
     """A task with some fields of its work, and its own, at other values."""
     work = {name: fields.pop(name) for name in Work.__slots__ if name in fields}
-    return replace(task, work=replace(task.work, **work), **fields)
+    fields["work"] = replace(task.work, **work)
+    return task._replace(**fields) if isinstance(task, NewTask) else replace(task, **fields)
 
 
 def submit(queue: Queue, *tasks: NewTask, max_queued: int = MANY) -> list[Address]:
@@ -225,6 +231,48 @@ def claim(
     return queue.claim(
         candidate, plan, supervisor=supervisor, jobs=jobs, parallel=parallel or widths(), host="here", **more
     )
+
+
+class Undone(Exception):
+    """Makes a turn come to nothing."""
+
+
+def turn(
+    queue: Queue,
+    session: str,
+    ends: Mapping[RunId, RunStatus],
+    *,
+    undone: bool = False,
+    ageing_ms: int | None = None,
+    parallel: Callable[[str], int | None] | None = None,
+) -> tuple[list[RunId], order.Head | None]:
+    """End runs of a session and claim what comes next there, in one commit: the claims, and the head that is left, of
+    another session or None. `undone`: nothing of that is kept."""
+    heads, width, claims = KEPT.setdefault(queue, queue.heads()), parallel or widths(), list[RunId]()
+    outcomes = {run: outcome(queue, status) for run, status in ends.items()}
+    try:
+        with queue.turn(session, outcomes, actor=Actor.SUPERVISOR, background=True) as made:
+            for run in ends:
+                with made.step():
+                    assert made.finish(run) is not None
+            while True:
+                how: dict[str, Any] = {"jobs": MANY, "parallel": width}
+                head = heads.pick(now=made.now, ageing_ms=ageing_ms, turn=made, **how)
+                if head is None or head.session != session:
+                    break
+                heads.doubt(session)
+                with made.step():
+                    candidate = made.candidate(head)
+                    assert candidate is not None
+                    plan = the_plan(candidate.task, candidate.past)
+                    claimed = made.claim(candidate, plan, supervisor=SUPERVISOR, host="here", **how)
+                assert claimed is not None, "what was picked in a turn can be claimed in it"
+                claims.append(claimed.run)
+            if undone:
+                raise Undone
+    except Undone:
+        heads.forget()
+    return claims, head
 
 
 def claim_next(

@@ -29,6 +29,7 @@ from queue_driver import (
     head_of,
     pick,
     prompt,
+    turn,
     widths,
 )
 from sampling import WIDE
@@ -458,6 +459,24 @@ class Histories(RuleBasedStateMachine):
             return
         assert finish(self.queue, RunId(*entry.address, entry.runs), status) is not None
         self.change(entry, "finish", Status.CANCELLED if entry.cancel else ENDINGS[status])
+
+    @rule(session=st.sampled_from(["default", "narrow", "wide"]), status=st.sampled_from(sorted(ENDINGS)))
+    def turn(self, session: str, status: RunStatus) -> None:
+        """All runs of a session end in a turn, once it was tried and came to nothing."""
+        if session not in self.model.highest:
+            return
+        ending = [entry for entry in self.model.running() if entry.address.session == session]
+        ends = {RunId(*entry.address, entry.runs): status for entry in ending}
+        how: dict[str, Any] = {"parallel": widths(**PARALLEL), "ageing_ms": AGEING_MS}
+        tried = turn(self.queue, session, ends, undone=True, **how)
+        claims, left = turn(self.queue, session, ends, **how)
+        assert tried == (claims, left)
+        for entry in ending:
+            self.change(entry, "finish", Status.CANCELLED if entry.cancel else ENDINGS[status])
+        for run in claims:
+            assert self.model.next(self.now) == run.address
+            self.take(self.model.entries[run.address], run)
+        assert self.model.next(self.now) == (None if left is None else Address(left.session, left.seq))
 
     @rule(number=which)
     def fail_and_wait(self, number: int) -> None:

@@ -217,7 +217,7 @@ def test_an_edited_task_is_picked_as_edited(queue: Queue, clock: Clock) -> None:
     assert [head.seq for head in queue.snapshot().heads if head.priority == 9] == [2]
     queue.edit(first, edited(due_at=NOON + 9))
     queue.edit(second, edited(due_at=NOON + 8))
-    assert queue.next_due() == NOON + 8
+    assert queue.ahead().due == NOON + 8
 
 
 def test_a_paused_task_can_be_edited_and_stays_paused(queue: Queue) -> None:

@@ -721,7 +721,7 @@ def test_a_head_says_in_which_tree_its_task_works(queue: Queue) -> None:
     tree = Launch(repository="/r/.git", checkout="/r")
     named = replace(tree, branch="topic")
     given = [
-        replace(new, work=replace(new.work, launch=launch, shared=shared, context=context))
+        new._replace(work=replace(new.work, launch=launch, shared=shared, context=context))
         for new in (prompt("a", "say it"), command("b"))
         for launch in (tree, named)
         for shared, context in ((False, "session"), (True, "isolated"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -342,7 +341,7 @@ def test_a_series_waits_before_its_first_occurrence_only(queue: Queue, clock: Cl
         overlap=Overlap.SKIP,
         pause_after=8,
     )
-    (second,) = submit(queue, replace(waiting("default", first), schedule=every, due_at=queue.now))
+    (second,) = submit(queue, waiting("default", first)._replace(schedule=every, due_at=queue.now))
     assert statuses(queue, second) == ["blocked"]
     ended(queue, first)
     assert statuses(queue, second) == ["queued"]

@@ -246,7 +246,7 @@ def test_a_queue_that_does_not_exist_reads_as_empty_and_leaves_no_file(
     assert list(queue.tasks(ended=True)) == list(queue.runs()) == list(queue.events()) == list(queue.sessions()) == []
     assert queue.workers() == queue.supervisors() == queue.holds() == queue.expired() == queue.session_names() == []
     assert queue.unfinished() == set()
-    assert (queue.next_due(), queue.last_sweep(), queue.last_event()) == (None, None, 0)
+    assert (queue.ahead().due, queue.last_sweep(), queue.last_event()) == (None, None, 0)
     assert (queue.snapshot().heads, list(queue.upkeep.faults()), set(queue.upkeep.leftovers())) == ((), [], {0})
     for ask in (
         lambda: queue.task(Address("a", 1)),

@@ -64,7 +64,7 @@ def test_the_next_attempt_is_on_disk(queue: Queue, clock: Clock, engine: Engine)
     due = fail(queue, address).due_at
     queue.close()
     with engine.open(clock) as other:
-        assert other.next_due() == due
+        assert other.ahead().due == due
         task = other.task(address)
         why = other.waiting_for(task, jobs=1, parallel=1)
         assert why is not None and (why.kind, why.until) == ("retry", due)
@@ -162,12 +162,12 @@ def test_a_limit_holds_every_task_of_that_agent_and_no_other(queue: Queue, clock
         assert why is not None and (why.kind, why.until) == ("limit", reset)
         assert "5-hour limit" in why.detail
     assert queue.limited_until() == {"a": reset, "b": reset}
-    assert queue.next_lift() == reset
+    assert queue.ahead().lift == reset
     clock.forward(30 * MINUTE - 1)
     assert started(queue) == []
     clock.forward(1)
     assert set(started(queue)) == {str(limited), str(same)}
-    assert queue.next_lift() is None and queue.limited_until() == {}
+    assert queue.ahead().lift is None and queue.limited_until() == {}
 
 
 def test_six_that_meet_one_limit_together_all_run_after_it(queue: Queue, clock: Clock) -> None:
@@ -207,12 +207,12 @@ def test_limits_in_a_row_hold_longer_and_a_success_ends_the_row(queue: Queue, cl
     held = []
     for _ in range(3):
         limit(queue, first)
-        held.append((queue.next_lift() or 0) - queue.now)
+        held.append((queue.ahead().lift or 0) - queue.now)
         clock.forward(held[-1])
     assert held == [5 * MINUTE, 10 * MINUTE, 20 * MINUTE]
     finish(queue, start(queue, second))
     limit(queue, first)
-    assert queue.next_lift() == queue.now + 5 * MINUTE
+    assert queue.ahead().lift == queue.now + 5 * MINUTE
 
 
 def test_a_success_beside_a_limit_ends_the_row_of_limits_too(queue: Queue, clock: Clock) -> None:
@@ -221,11 +221,11 @@ def test_a_success_beside_a_limit_ends_the_row_of_limits_too(queue: Queue, clock
     clock.forward(5 * MINUTE)
     run = start(queue, second)
     limit(queue, first)
-    assert queue.next_lift() == queue.now + 10 * MINUTE
+    assert queue.ahead().lift == queue.now + 10 * MINUTE
     finish(queue, run)
     clock.forward(10 * MINUTE)
     limit(queue, first)
-    assert queue.next_lift() == queue.now + 5 * MINUTE
+    assert queue.ahead().lift == queue.now + 5 * MINUTE
 
 
 def test_a_success_beside_a_limit_does_not_lift_it(queue: Queue) -> None:

@@ -36,7 +36,8 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("dispatch.changed", {"after": 9}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
     ("dispatch.paused_sessions", {}, "sessions USING INDEX sessions_paused"),
-    ("dispatch.next_due", {"now": NOON}, "tasks USING INDEX tasks_due (due_at>?)"),
+    ("dispatch.ahead", {"after": NOON}, "tasks USING INDEX tasks_due (due_at>?)"),
+    ("dispatch.any_due", {"now": NOON}, "tasks USING INDEX tasks_due (due_at<?)"),
     ("dispatch.retrying", {}, "tasks USING INDEX tasks_retrying"),
     ("dispatch.expired", {"now": NOON}, "tasks USING INDEX tasks_expiring (expires_at<?)"),
     ("dispatch.unposted", {"after": 0}, "task_runs USING INDEX task_runs_unposted (id>?)"),
@@ -88,8 +89,9 @@ def test_a_frequent_question_uses_its_index_and_sorts_nothing(
     if analyzed:
         database.execute("ANALYZE")
     plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement(name)}", values).fetchall()]
+    first = next(step for step in plan if step.startswith(("SEARCH", "SCAN")) and "CONSTANT" not in step)
     # From 3.41 on SQLite notices more often that an index holds all that is asked for, which is only better.
-    assert expected in plan[0] or expected in plan[0].replace("COVERING ", ""), plan
+    assert expected in first or expected in first.replace("COVERING ", ""), plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 

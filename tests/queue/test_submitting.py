@@ -94,10 +94,10 @@ def test_a_task_without_a_time_is_due_at_once_and_one_with_a_time_then(queue: Qu
     now, later = submit(queue, command(), command(due_at=NOON + 1000))
     assert queue.task(now).due_at == NOON
     assert queue.task(later).shown_status(queue.now) is Status.SCHEDULED
-    assert queue.next_due() == NOON + 1000
+    assert queue.ahead().due == NOON + 1000
     clock.forward(1000)
     assert queue.task(later).shown_status(queue.now) is Status.QUEUED
-    assert queue.next_due() is None
+    assert queue.ahead().due is None
 
 
 def test_a_submit_is_one_event_a_task(queue: Queue) -> None:

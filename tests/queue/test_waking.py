@@ -25,6 +25,7 @@ from agentq_cli.engines.door import Queue
 from agentq_cli.host.bells import Bell
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address
+from agentq_cli.model.work import Condition, Dependency
 from agentq_cli.model.workers import Supervisor
 
 
@@ -148,3 +149,15 @@ def test_a_claim_that_finds_its_task_taken_does_nothing(queue: Queue) -> None:
     claimed = [queue.claim(candidate, plan, **how) for _ in range(2)]  # type: ignore[arg-type]
     assert [each is None for each in claimed] == [False, True]
     assert len(queue.workers()) == 1
+
+
+def test_what_no_ring_tells_has_a_time(queue: Queue, clock: Clock) -> None:
+    """The next due time, and before that the end of what waits for something else."""
+    now = clock.now
+    (first, _) = submit(queue, command(due_at=now + 2), command("a", due_at=now + 9))
+    submit(queue, command("b", after=(Dependency(first, Condition.SUCCESS),), expires_at=now + 1))
+    found = []
+    for _ in range(4):
+        found.append((queue.ahead().due, queue.any_due()))
+        clock.now = found[-1][0] or clock.now
+    assert found == [(now + 1, False), (now + 2, False), (now + 9, True), (None, True)]

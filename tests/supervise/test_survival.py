@@ -15,6 +15,9 @@ from supervised_runs import GRACE_MS, Runs, until
 
 from agentq_cli.host import process, tree
 from agentq_cli.host.launch import Launcher
+from agentq_cli.host.records import Start
+from agentq_cli.host.run_directory import RunDirectory
+from agentq_cli.supervise import recovery
 
 DEAF = "trap '' INT TERM HUP; echo ready; while :; do sleep 60; done"
 
@@ -135,6 +138,39 @@ def test_recovery_finds_an_agent_that_cleared_its_environment_by_its_record(runs
     assert tree.marked(run.request.run, str(runs.state_dir)) == set()
     assert tree.kill_orphans(run.request.run, str(runs.state_dir), grace_ms=0, known=[agent])
     assert not process.alive(agent)
+
+
+def test_recovery_finds_an_agent_that_its_keeper_had_no_time_to_record(runs) -> None:
+    run = runs.shell(f"exec env -i /bin/sh -c '{DEAF.replace(chr(39), chr(34))}'")
+    run.says("ready")
+    agent = run.directory.agent()
+    kill_shim(run)
+    start, _ = run.path("start").read_text().splitlines()
+    run.path("start").write_text(start + "\n")
+    with run.path("stdout").open() as shown, subprocess.Popen(["sleep", "60"], stdin=shown) as reader:
+        found = recovery.left_behind(run.directory)
+        assert (run.directory.agent(), agent in found) == (None, True)
+        assert reader.pid not in {each.pid for each in found}
+        reader.kill()
+    assert tree.kill_orphans(run.request.run, str(runs.state_dir), grace_ms=0, known=found)
+
+
+def test_recovery_finds_an_agent_that_has_not_become_its_program(runs) -> None:
+    directory = RunDirectory(runs.state_dir / "s/runs/1.1")
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        directory.create()
+        directory.write_start(Start(process.current(), 1, 1))
+        if (pid := os.fork()) == 0:
+            signal.pause()
+        os.write(writer, b"%d" % pid)
+        os._exit(0)
+    agent = process.identity_of(int(os.read(reader, 20)))
+    os.wait()
+    try:
+        assert recovery.left_behind(directory) == (agent,)
+    finally:
+        process.send(agent, signal.SIGKILL)
 
 
 def test_recovery_does_not_touch_a_recycled_pid_or_another_run(runs) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.context import contextmanager, suppress
-from agentq_cli.base.database_url import UNREADABLE, doubtful
-from agentq_cli.base.errors import AgentqError, Busy, Usage
+from agentq_cli.base.errors import AgentqError, Busy
 from agentq_cli.engines.fleet import driver, errors, queries
+from agentq_cli.engines.fleet.dsn import dsn
 from agentq_cli.engines.fleet.queries import in_schema, statement
+from agentq_cli.engines.fleet.statements import Statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,20 +38,23 @@ WRITER = 0x61676571
 NOW = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)"
 """The database's clock in milliseconds."""
 
-BY_INDEX = "; ".join(f"SET LOCAL {name} = off" for name in ("enable_seqscan", "enable_bitmapscan", "jit"))
-"""What is asked at one moment walks along indexes. A table that was filled a moment ago has no statistics yet, and the
-planner would read and sort all of it for each row that is wanted."""
+PLANS = dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit"), "off")
+PLANS["plan_cache_mode"] = "force_generic_plan"
+BY_INDEX = "; ".join(f"SET {{0}} {name} = {value}" for name, value in PLANS.items())
+"""What is asked at one moment, or prepared, walks along indexes. A table that was filled a moment ago has no statistics
+yet, and the planner would read and sort all of it for each row that is wanted."""
 
-DEFAULTS = {
-    "connect_timeout": "5",
-    "tcp_user_timeout": "5000",
-    "keepalives_idle": "5",
-    "keepalives_interval": "1",
-    "keepalives_count": "3",
-    "client_encoding": "UTF8",
-    "application_name": "agentq",
-}
-"""What a URL does not say."""
+ALONE = (
+    "SELECT set_config('lock_timeout', %(lock_ms)s, true),"
+    " set_config('statement_timeout', %(statement_ms)s, true),"
+    " set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true)"
+)
+LOCK = f"SELECT pg_advisory_xact_lock({WRITER}, %(lock)s)"
+"""A statement of its own: the next one then sees what the lock's last holder has committed."""
+
+BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+SNAPSHOT_OF_SESSION = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+SNAPSHOT = SNAPSHOT_OF_SESSION + f"{BY_INDEX}; ".format("LOCAL").encode()
 
 NULL = "\x01"
 """What COPY reads as NULL."""
@@ -76,7 +79,9 @@ class Connection:
         self._connection: Any = None
         self._cursor: Any = None
         self._writing = False
-        self._first = b""
+        self._begins = False
+        self._statements: Statements | None = None
+        self._keeps = True
         self._offset_ms = 0
         self.rehearsing = False
         """Whether what is committed now is undone in the end."""
@@ -102,7 +107,32 @@ class Connection:
 
     def ask(self, name: str, values: Mapping[str, object] = NOTHING) -> list[Row]:
         """The rows of a named statement."""
-        return self.send(self.written(name, values))
+        return self.ask_text(statement(name, self.schema), values)
+
+    def ask_text(self, text: str, values: Mapping[str, object]) -> list[Row]:
+        """The rows of a statement that may be said again and again."""
+        self._send(lambda: self.said(text, values))
+        return self._rows()
+
+    def said(self, text: str, values: Mapping[str, object] = NOTHING) -> bytes:
+        """A statement with its values, prepared if it was said often: for the next message, or a later one of the same
+        transaction."""
+        self._connected()
+        kept = self._statements
+        if kept is None:
+            return self.filled(text, values)
+        if kept.old(monotonic_ms()):
+            self._execute("DISCARD PLANS")
+        if kept.due(text):
+            self._execute(kept.prepare(text))
+            kept.done(text)
+        return self.filled(kept.prepared(text) or text, values)
+
+    def keep_statements(self) -> None:
+        """From now on prepare what is said often: this process has its session of the server to itself."""
+        if self._keeps and self._statements is None:
+            self._execute(BY_INDEX.format("SESSION"))
+            self._statements = Statements()
 
     def change(self, message: bytes) -> int:
         """Send statements as one message; how many rows the last one changed."""
@@ -126,24 +156,30 @@ class Connection:
     def send(self, message: bytes | str) -> list[Row]:
         """Send statements as one message; the rows of the last one."""
         self._send(message)
+        return self._rows()
+
+    def _rows(self) -> list[Row]:
         found: list[Row] = self._cursor.fetchall() if self._cursor.description else []
         return found
 
-    def _send(self, message: bytes | str) -> None:
-        first, self._first = self._first, b""
+    def _send(self, message: bytes | str | Callable[[], bytes]) -> None:
+        """Send a message. What makes one is asked again if it has to be sent on another connection."""
         fresh = self._connected()
-        if first:
-            message = first + (message.encode() if isinstance(message, str) else message)
+        begins, self._begins = self._begins, False
         try:
-            self._execute(message)
+            self._execute(self._made(message, begins=begins))
         except errors.Gone:
             # A connection that nobody used for a while may be; in a transaction nothing can be sent again.
             if fresh or self._writing:
                 raise
             self._connected()
-            self._execute(message)
+            self._execute(self._made(message, begins=begins))
         finally:
-            self._writing = self._writing or bool(first)
+            self._writing = self._writing or begins
+
+    def _made(self, message: bytes | str | Callable[[], bytes], *, begins: bool) -> bytes:
+        made = message() if callable(message) else message.encode() if isinstance(message, str) else message
+        return (SNAPSHOT if self._statements is None else SNAPSHOT_OF_SESSION) + made if begins else made
 
     def _execute(self, message: bytes | str) -> None:
         try:
@@ -156,6 +192,9 @@ class Connection:
             if self._connection.closed:
                 self.close()
                 told = errors.Gone(told.message)
+            elif self._statements is not None and isinstance(told, errors.Forgotten):
+                self._keeps = False
+                self.close()
             raise told from error
         except BaseException:
             self.close()  # its answer would be taken for that of the next message
@@ -182,41 +221,41 @@ class Connection:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All that is asked within sees one state."""
-        if self._writing or self._first:
+        if self._writing or self._begins:
             yield
             return
-        self._first = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {BY_INDEX};".encode()
+        self._begins = True
         try:
             yield
         finally:
-            self._first = b""
+            self._begins = False
             if self.in_transaction:
                 self._end("COMMIT")
 
-    def begin(self, lock_ms: int, what: str = "NULL") -> tuple[int, Any]:
-        """Begin a writing transaction, alone: the database's time, and the value of the expression `what`.
+    def begin(self, lock_ms: int, what: str = "", values: Mapping[str, object] = NOTHING) -> tuple[int, Row]:
+        """Begin a writing transaction, alone: the database's time, and the values of the columns `what`.
 
         `commit` or `roll_back` follows. Raises Busy if it was not this process's turn in time.
         """
-        sent = monotonic_ms()
+        sent, asked = monotonic_ms(), f"SELECT {NOW}, {what}" if what else f"SELECT {NOW}"
         if self.rehearsing:
-            ((now, value),) = self.send(f"SAVEPOINT verb; SELECT {NOW}, {what}")
-            return now, value
-        # The lock is a statement of its own: the next one then sees what its last holder has committed.
-        begin = (
-            f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {lock_ms};"
-            f" SET LOCAL statement_timeout = {STATEMENT_MS};"
-            f" SET LOCAL idle_in_transaction_session_timeout = {IDLE_MS};"
-            f" SELECT pg_advisory_xact_lock({WRITER}, {self._lock}); SELECT {NOW}, {what}"
-        )
+            ((now, *found),) = self.send(b"SAVEPOINT verb; " + self.filled(asked, values))
+            return now, tuple(found)
+
+        def message() -> bytes:
+            alone = {"lock_ms": str(lock_ms), "statement_ms": str(STATEMENT_MS), "idle_ms": str(IDLE_MS)}
+            lock = self.said(LOCK, {"lock": self._lock})
+            return b"; ".join((BEGIN, self.said(ALONE, alone), lock, self.said(asked, values)))
+
         try:
-            ((now, value),) = self.send(begin)
+            self._send(message)
+            ((now, *found),) = self._rows()
         except AgentqError:
             self._writing = True
             self._end("ROLLBACK")
             raise
         self._writing = True
-        return self.told(now, sent), value
+        return self.told(now, sent), tuple(found)
 
     @property
     def _lock(self) -> int:
@@ -288,7 +327,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it; the next use opens another one."""
-        connection, self._connection, self._cursor = self._connection, None, None
+        connection, self._connection, self._cursor, self._statements = self._connection, None, None, None
         if connection is not None:
             connection.close()
 
@@ -310,51 +349,3 @@ def _copied(row: Row) -> bytes:
 
 def _text(value: object) -> str:
     return f"\\\\x{value.hex()}" if isinstance(value, bytes) else str(int(value) if isinstance(value, bool) else value)
-
-
-def dsn(url: str) -> str:
-    """The URL with what it does not say: how long to wait, and beyond this machine a verified certificate. Raises
-    Usage, which quotes nothing of a URL that libpq cannot read, or would read otherwise than it is meant."""
-    given = None
-    with suppress(driver.Error):
-        given = None if doubtful(url) else driver.parse_dsn(url)
-    if given is None or not (all(map(_is_host, _each(given, "host"))) and all(map(_is_port, _each(given, "port")))):
-        raise Usage(errors.at(url, UNREADABLE))
-    missing = {name: value for name, value in DEFAULTS.items() if name not in given}
-    mode = given.pop("sslmode", "")
-    if mode:
-        missing["sslmode"] = mode
-    elif not (os.environ.get(driver.SSLMODE) or given.get("service") or "PGSERVICE" in os.environ):
-        # What the file of a service says is libpq's to find; then `driver.connect` has the default.
-        hosts = [*_each(given, "host", "PGHOST"), *_each(given, "hostaddr", "PGHOSTADDR")]
-        missing["sslmode"] = "prefer" if all(map(_here, hosts)) else "verify-full"
-    return driver.make_dsn(given | missing)
-
-
-def _each(given: Mapping[str, str], name: str, variable: str = "") -> list[str]:
-    """The hosts, addresses or ports that a URL names, or else a variable."""
-    return (given.get(name) or os.environ.get(variable, "")).split(",")
-
-
-def _is_host(host: str) -> bool:
-    """Whether it may be one: `@` begins the name of an abstract socket, and is nowhere else."""
-    return "@" not in host[1:]
-
-
-def _is_port(port: str) -> bool:
-    return not port or (port.isascii() and port.isdigit())
-
-
-def _here(host: str) -> bool:
-    """Whether a host is this machine."""
-    return host in ("", "localhost", "::1") or host.startswith(("/", "@")) or (host.startswith("127.") and _is_ip(host))
-
-
-def _is_ip(host: str) -> bool:
-    from _socket import AF_INET, inet_pton  # `ipaddress` takes as long to load as a submit
-
-    try:
-        inet_pton(AF_INET, host)
-    except OSError:
-        return False
-    return True

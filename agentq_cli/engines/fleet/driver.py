@@ -1,9 +1,9 @@
 """psycopg2, set up for the fleet: truth values are 0 and 1, and nobody waits for ever.
 
-The database is asked in whole messages of the simple protocol, which a pooler in transaction mode passes on: no
-prepared statement, no setting of the session. Only the C module is loaded, without what its package adds to it; and
-without `ssl`, which it loads for OpenSSL before 1.1 (psycopgmodule.c), and `datetime`, of which it wants the C part
-alone. That takes a quarter of the time, which is as much as the rest of a submit.
+The database is asked in whole messages of the simple protocol, which a pooler in transaction mode passes on: no setting
+of the session, and nothing is prepared there (`statements`). Only the C module is loaded, without what its package adds
+to it; and without `ssl`, which it loads for OpenSSL before 1.1 (psycopgmodule.c), and `datetime`, of which it wants the
+C part alone. That takes a quarter of the time, which is as much as the rest of a submit.
 """
 
 from __future__ import annotations
@@ -128,6 +128,9 @@ def _json(text: str | bytes | None, cursor: object) -> Any:
 
 _psycopg.register_type(_psycopg.new_type((JSON,), "JSON", _json))
 _psycopg.adapters[(bool, _psycopg.ISQLQuote)] = lambda value: _psycopg.AsIs(int(value))
+
+as_it_is = _psycopg.AsIs
+"""A value that is a part of a statement."""
 
 Error = _psycopg.Error
 parse_dsn = _psycopg.parse_dsn

@@ -18,6 +18,7 @@ LOCK = ("55P03", "40001", "40P01")
 SLOW = ("57014", "25P03", "25P04")
 GONE = ("08", "57P")
 FULL = ("53",)
+FORGOTTEN = ("26000", "42P05", "0A000")
 """The codes, and classes of codes, of PostgreSQL's appendix A."""
 
 AWAY = (
@@ -31,6 +32,10 @@ AWAY = (
 
 class Gone(Busy):
     """The connection was lost."""
+
+
+class Forgotten(Busy):
+    """A prepared statement is not what it was: the session has been changed, or the tables have."""
 
 
 class Superseded(Busy):
@@ -64,6 +69,8 @@ def translate(error: Error, url: str) -> AgentqError:
         return Superseded(url, f"others have taken this host for lost ({line(error)})")
     if code in SLOW:
         return Busy(at(url, f"it took too long ({line(error)}); try again"))
+    if code in FORGOTTEN:
+        return Forgotten(at(url, f"a prepared statement is of no use any more ({line(error)}); try again"))
     if not code or code.startswith(GONE):
         return Busy(at(url, f"the database does not answer ({line(error)}); try again"))
     if code == "42P01" or code.startswith("3F"):

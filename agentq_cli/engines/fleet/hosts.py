@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from agentq_cli.engines.fleet.listen import Bell
     from agentq_cli.engines.fleet.transaction import Writing
     from agentq_cli.engines.nouns import Candidate, Claim, Plan
+    from agentq_cli.engines.transaction import Row
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.workers import Sign, Supervisor
 
@@ -56,9 +57,11 @@ class Hosts(Presence):
     settings: FleetSettings
     own: dict[str, Any]
     connects: int
-    first: First | None
+    first: Sequence[First]
 
     if TYPE_CHECKING:
+
+        def stay(self) -> None: ...
 
         def in_queue(self, *, actor: Actor = Actor.USER) -> AbstractContextManager[Writing]: ...
 
@@ -66,7 +69,9 @@ class Hosts(Presence):
         self._agents: tuple[str, ...] = ()
         self._observer = Observer()
         self._wait = timelines.SETTLED
-        self._timeline = ""
+        self.timeline = ""
+        """The statement that tells on which timeline the database is, once that is known."""
+
         self._connected = 0
 
     # Going on duty
@@ -75,6 +80,7 @@ class Hosts(Presence):
         self.settings, self._agents = settings, tuple(agents)
 
     def join(self, supervisor: Supervisor) -> Renewal:
+        self.stay()
         while True:
             row = self._identified()
             asked = self._asked(None if row is None else row.id, self.boottime())
@@ -260,10 +266,10 @@ class Hosts(Presence):
 
     def await_timeline(self, write: Writing) -> None:
         """Wait for what may still run of claims that this database does not know. Raises Busy."""
-        if not self._timeline:
+        if not self.timeline:
             ((counts,),) = write.ask("hosts.counts_timelines")
-            self._timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
-        (((current, known, longest),),) = write.ask(self._timeline)
+            self.timeline = "hosts.timeline" if counts else "hosts.timeline_by_start"
+        (((current, known, longest),),) = write.ask(self.timeline)
         now, lease_ms = self.boottime(), max(longest, self.settings.lease_ms)
         self._wait = timelines.look(self._wait, known=known, current=current, lease_ms=lease_ms, now=now)
         if self._wait.until is not None:
@@ -290,17 +296,18 @@ class Hosts(Presence):
     def own_run(self, run: RunId) -> Iterator[None]:
         """Transactions within raise Superseded if the run is another host's. It may be one of the same name: a database
         that was set back, or replaced by a standby, can have lost the claim of this host's."""
-        with self._beginning(First("hosts.of_another", run._asdict(), self._refuse)):
+        with self.beginning(First("hosts.of_another", run._asdict(), self._refuse)):
             yield
 
-    def _refuse(self, write: Writing, name: str | None) -> None:
-        if name is not None:
+    def _refuse(self, write: Writing, found: list[Row]) -> None:
+        for (name,) in found:
             raise errors.Superseded(self.database.url, f"it is a run of host '{name}'")
 
     @contextmanager
-    def _beginning(self, first: First) -> Iterator[None]:
+    def beginning(self, *first: First) -> Iterator[None]:
+        """Transactions over a session within ask this as they begin."""
         self.first = first
         try:
             yield
         finally:
-            self.first = None
+            self.first = ()

@@ -14,7 +14,7 @@ import uuid
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import AgentqError, Busy, Refused
 from agentq_cli.engines.fleet import driver, errors
-from agentq_cli.engines.fleet.connection import dsn
+from agentq_cli.engines.fleet.dsn import dsn
 from agentq_cli.host import bells
 from agentq_cli.host.timer import TimerDescriptor
 

@@ -48,6 +48,8 @@ class Logs(Given):
         self._storing: dict[RunId, Storing] = {}
         self._looks: dict[RunId, int] = {}
         self._elsewhere: set[RunId] = set()
+        self._claimed: set[RunId] = set()
+        """The runs that this process has just claimed."""
 
     def output(self, run: RunId, stream: str, offset: int = 0) -> Output:
         if self.is_here(run):
@@ -66,7 +68,8 @@ class Logs(Given):
 
         storing = self._storing.get(run)
         if storing is None:
-            storing = self._storing[run] = Storing(self, run, directory)
+            storing = self._storing[run] = Storing(self, run, directory, is_new=run in self._claimed)
+            self._claimed.discard(run)
         after = storing.store(over=over)
         if after is None:
             del self._storing[run]

@@ -12,7 +12,8 @@ from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.door import check_place
 from agentq_cli.engines.fleet import errors, place, schema
 from agentq_cli.engines.fleet.connection import BACKGROUND_LOCK_MS, LOCK_MS, NOW, Connection
-from agentq_cli.engines.fleet.queries import statement
+from agentq_cli.engines.fleet.driver import as_it_is
+from agentq_cli.engines.fleet.queries import apart, statement, together
 from agentq_cli.engines.fleet.transaction import Asking, Commit, Writing, settle
 from agentq_cli.engines.steps import rows
 from agentq_cli.host.place import below
@@ -21,7 +22,7 @@ from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -29,19 +30,23 @@ if TYPE_CHECKING:
     from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.transaction import SessionWrite
     from agentq_cli.engines.shared.given import Given
-    from agentq_cli.engines.transaction import Snapshots, Values
+    from agentq_cli.engines.transaction import Row, Snapshots, Values
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.tasks import NewTask, Task
 else:
     Given = object
 
 
+NOTHING: Mapping[str, object] = {}
+
+
 class First(NamedTuple):
-    """A statement of one value that a transaction begins with, in the message that begins it, and who answers it."""
+    """A question that a transaction over a session begins with, in the message that begins it, and who heeds its
+    answer; without that the answer is for the step that asks."""
 
     statement: str
     values: Values
-    answer: Callable[[Writing, Any], None]
+    heed: Callable[[Writing, list[Row]], None] | None = None
 
 
 class Opened(Given):
@@ -63,9 +68,10 @@ class Opened(Given):
         self.settings = settings
         self._clock = clock
         self._fleet: str | None = None
-        self.first: First | None = None
+        self.first: Sequence[First] = ()
         """What each transaction over a session begins with."""
 
+        self._stays = self._has_session = False
         self.connects = 0
         """How often a connection was made, to whichever server answered."""
 
@@ -96,7 +102,8 @@ class Opened(Given):
     def _checked(self, connection: Connection) -> None:
         """What is asked after each connecting: whether it is the fleet that was opened, in a version that is known."""
         url, sent = connection.url, connection.boottime()
-        ((now, version, fleet),) = connection.send(statement("open.meta", connection.schema).replace("{now}", NOW))
+        asked = statement("open.meta", connection.schema).replace("{now}", NOW)
+        ((now, version, fleet, pid),) = connection.send(asked)
         connection.told(now, sent)
         if version is None or fleet is None or int(version) < schema.latest():
             why = f"its schema is {version}, older than {schema.latest()}; {errors.UPGRADE}"
@@ -109,6 +116,16 @@ class Opened(Given):
             raise Unreadable(errors.at(url, "it was replaced by another fleet while agentq was running"))
         self._fleet = fleet
         self.connects += 1
+        # A pooler tells each of its clients of a process that is none of the server's.
+        self._has_session = pid == connection.server_pid
+        if self._stays:
+            self.stay()
+
+    def stay(self) -> None:
+        """This process will say the same again and again."""
+        self._stays = True
+        if self._has_session:
+            self.database.keep_statements()
 
     @property
     def exists(self) -> bool:
@@ -123,6 +140,9 @@ class Opened(Given):
     def check(self) -> None:
         """Nothing: a fleet that was replaced is found at the next connecting."""
 
+    def mark(self) -> None:
+        """None: only the database knows."""
+
     def rest(self) -> None:
         """Nothing: one connection is kept."""
 
@@ -136,6 +156,11 @@ class Opened(Given):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def _now(self) -> object:
+        """The time of the transaction that begins, in what is asked as it begins."""
+        return self._clock.now_ms() if self._clock.fixed else as_it_is(NOW)
 
     @property
     def now(self) -> int:
@@ -178,32 +203,38 @@ class Opened(Given):
         """A transaction over a session, created with `create` when something is stored in it. With `background` it
         raises Busy after a short wait. Raises NotFound."""
         below(session)
-        gone = statement("moving.gone", self.database.schema)
         first = self.first
-        also = "NULL" if first is None else f"({statement(first.statement, self.database.schema)})"
-        values = {**self.own, "name": session, **({} if first is None else first.values)}
-        what = self.database.filled(f"json_build_array(({gone}), {also})", values).decode()
-        with self._transaction(actor, what, background=background) as (write, (elsewhere, value)):
+        questions = [(statement("moving.gone", self.database.schema), {"name": session})]
+        for each in first:
+            values = {**self.own, "session": session, "now": self._now, **each.values}
+            questions.append((statement(each.statement, self.database.schema), values))
+        with self._transaction(actor, *together(questions), background=background) as (write, found):
+            ((elsewhere,),), *answers = apart(found)
             if elsewhere:
                 from agentq_cli.engines.fleet.moving import refusal
 
                 raise refusal(session, elsewhere)
             if elsewhere is None and not create:
                 raise self._unknown(session)
-            if first is not None:
-                first.answer(write, value)
+            for each, answer in zip(first, answers, strict=True):
+                if each.heed is not None:
+                    each.heed(write, answer)
+            if first:
+                write.learn([(text, {**given, "now": write.now}) for text, given in questions[1:]], answers)
             yield write.part(session)
 
     @contextmanager
     def in_queue(self, *, actor: Actor = Actor.USER) -> Iterator[Writing]:
         """A transaction over what belongs to no session."""
-        with self._transaction(actor, "NULL") as (write, _):
+        with self._transaction(actor) as (write, _):
             yield write
 
     @contextmanager
-    def _transaction(self, actor: Actor, what: str, *, background: bool = False) -> Iterator[tuple[Writing, Any]]:
+    def _transaction(
+        self, actor: Actor, what: str = "", values: Values = NOTHING, *, background: bool = False
+    ) -> Iterator[tuple[Writing, Row]]:
         database = self.database
-        now, found = database.begin(BACKGROUND_LOCK_MS if background else LOCK_MS, what)
+        now, found = database.begin(BACKGROUND_LOCK_MS if background else LOCK_MS, what, values)
         write = Writing(database, self.own, self._clock.now_ms() if self._clock.fixed else now, actor, Commit())
         try:
             yield write, found

@@ -44,10 +44,12 @@ class FleetQueue(Opened, Hosts, Logs, Readings):
     ) -> Iterator[Turn]:
         from agentq_cli.engines.fleet.turn import Turn
 
-        with self.in_session(session, actor=actor, background=background) as write:
+        whole = self.in_session(session, actor=actor, background=background)
+        with self.beginning(*Turn.first(self, session, outcomes)), whole as write:
             turn = Turn(self, write, outcomes)
             yield turn
         if turn.claimed:
+            self._claimed.update(turn.claims)
             self.make_files(session)
 
     def why_unposted(self, run: RunId | str) -> str | None:

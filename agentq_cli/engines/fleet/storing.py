@@ -29,12 +29,13 @@ FOLLOWS_MS = 15_000
 
 
 class Storing:
-    """One live run of this machine."""
+    """One live run of this machine; of one that `is_new` nothing is stored."""
 
-    def __init__(self, logs: Logs, run: RunId, directory: RunDirectory) -> None:
+    def __init__(self, logs: Logs, run: RunId, directory: RunDirectory, *, is_new: bool = False) -> None:
         self._logs = logs
         self._which = run._asdict()
         self._directory = directory
+        self._is_new = is_new
         self._chunks: dict[str, Chunks] | None = None
         self._records: dict[str, bytes | None] = {}
         self._seen: object = None
@@ -84,7 +85,8 @@ class Storing:
     def _streams(self) -> dict[str, Chunks]:
         if self._chunks is None:
             rows: dict[str, list[Row]] = {}
-            for stream, *row in self._logs.reading.ask("output.stored", self._which):
+            stored = [] if self._is_new else self._logs.reading.ask("output.stored", self._which)
+            for stream, *row in stored:
                 rows.setdefault(stream, []).append(Row(*row))
             # What a supervisor before this one has stored of them is not known.
             self._records = {name: None for name in (*RECORDS, STAGE) if name in rows}

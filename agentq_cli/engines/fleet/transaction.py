@@ -17,10 +17,11 @@ from agentq_cli.policy import placement
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from typing import Any
 
+    from agentq_cli.engines.fleet.along import Answers
     from agentq_cli.engines.fleet.connection import Connection
+    from agentq_cli.engines.fleet.queries import Question
     from agentq_cli.engines.steps.entering import Entering
     from agentq_cli.engines.transaction import Row, Values
     from agentq_cli.model.actions import Actor
@@ -38,38 +39,80 @@ MOST_ROWS = 200
 """How many new tasks are sent at once, so that the server never waits for long in mid-transaction."""
 
 
+AROUND = (("dispatch.running", NOTHING), ("dispatch.paused_sessions", NOTHING))
+"""What else prevents starts, and is the same at any time."""
+
+
 class Asking:
     """A connection, asked. `own` are the values that every statement may use."""
 
     def __init__(self, database: Connection, own: Mapping[str, Any]) -> None:
         self.database = database
         self.own = own
+        self._of_moment: Answers | None = None
 
     def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
-        return self.database.ask(name, {**self.own, **values})
+        return self._answers([(name, values)])[0]
 
     def ask_each(self, *asked: tuple[str, Values]) -> list[list[Row]]:
-        # As one row of JSON: of several statements in one message the driver keeps what the last one answers.
-        each = [self.database.written(name, {**self.own, **values}) for name, values in asked]
-        columns = b", ".join(b"(SELECT json_agg(one) FROM (" + statement + b") AS one)" for statement in each)
-        (found,) = self._send(b"SELECT " + columns)
-        return [[tuple(row.values()) for row in rows or ()] for rows in found]
+        return self._answers(asked)
 
-    def _send(self, message: bytes) -> list[Row]:
-        return self.database.send(message)
+    def expect(self, *asked: tuple[str, Values]) -> None:
+        """See `transaction.Reading`; of one moment only."""
+        if self.answers is not None:
+            for each in asked:
+                self.answers.expect(self._question(*each))
+
+    @property
+    def answers(self) -> Answers | None:
+        """What is known at this moment."""
+        return self._of_moment
+
+    def _question(self, name: str, values: Values) -> Question:
+        return queries.statement(name, self.database.schema), {**self.own, **values}
+
+    def _answers(self, asked: Sequence[tuple[str, Values]]) -> list[list[Row]]:
+        questions, answers = [self._question(*each) for each in asked], self.answers
+        if answers is None:
+            return self._ask_all(questions)
+        for each in questions:
+            answers.expect(each)
+        expected = answers.take_expected()
+        if expected:
+            answers.learn(expected, self._ask_all(expected))
+        return [answers.known(each) for each in questions]
+
+    def _ask_all(self, questions: Sequence[Question]) -> list[list[Row]]:
+        if len(questions) == 1:
+            return [self._ask(*questions[0])]
+        columns, values = queries.together(questions)
+        (found,) = self._ask(f"SELECT {columns}", values)
+        return queries.apart(found)
+
+    def _ask(self, text: str, values: Values) -> list[Row]:
+        return self.database.ask_text(text, values)
 
     def of_session(self, session: str) -> Asking:
         """The same about what belongs to a session."""
         return Asking(self.database, {**self.own, "session": session})
 
+    def marks(self) -> tuple[int, object]:
+        ((newest, rebuilt),) = self.ask("dispatch.marks")
+        return newest, rebuilt
+
+    def foresee(self, now: int, *, after: int | None, sessions: Collection[str]) -> None:
+        self.expect(*AROUND, ("read.holds", {"now": now}), ("dispatch.marks", {}))
+        if after is not None:
+            self.expect(("dispatch.changed", {"after": after}))
+        if sessions:
+            self.expect(_heads_of(now, sessions))
+        for session in sessions if len(sessions) == 1 else ():
+            self.expect(("read.session_retrying", {"session": session, "now": now}))
+
     def heads(self, now: int, sessions: Collection[str] | None = None) -> list[Row]:
         if sessions is None:
             return self.ask("dispatch.heads", {"now": now})
-        return self.ask("dispatch.heads_of", {"now": now, "sessions": ",".join(sessions)})
-
-    def marks(self) -> tuple[int, object]:
-        (found,) = self.ask("dispatch.marks")
-        return found
+        return self.ask(*_heads_of(now, sessions))
 
     def environment(self, number: int) -> str | None:
         """See `transaction.Reading`; in a file of the host that captured it."""
@@ -77,8 +120,20 @@ class Asking:
 
         return environments.find(Place(str(self.own["place"])), number)
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        return self.database.snapshot()
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        from agentq_cli.engines.fleet.along import Answers
+
+        before, self._of_moment = self._of_moment, Answers()
+        try:
+            with self.database.snapshot():
+                yield
+        finally:
+            self._of_moment = before
+
+
+def _heads_of(now: int, sessions: Collection[str]) -> tuple[str, Values]:
+    return "dispatch.heads_of", {"now": now, "sessions": ",".join(sorted(sessions))}
 
 
 class Commit:
@@ -86,6 +141,7 @@ class Commit:
 
     def __init__(self) -> None:
         self.later: list[bytes] = []
+        self.answers: Answers | None = None
         self.waking: set[str] = set()
         self.unsettled: list[tuple[str, int]] = []
 
@@ -101,15 +157,35 @@ class Writing(Asking):
         self.actor = actor
         self.commit = commit
 
-    def ask(self, name: str, values: Values = NOTHING, /) -> list[Row]:
-        return self._send(self.database.written(name, {**self.own, **values}))
+    @property
+    def answers(self) -> Answers | None:
+        return self.commit.answers
 
-    def _send(self, message: bytes) -> list[Row]:
-        self.commit.later.append(message)
+    def expect(self, *asked: tuple[str, Values]) -> None:
+        self._knowing()
+        super().expect(*asked)
+
+    def learn(self, questions: Sequence[Question], found: Sequence[list[Row]]) -> None:
+        """Take note of the answers that came with the beginning of this transaction."""
+        self._knowing().learn(questions, found)
+
+    def _knowing(self) -> Answers:
+        from agentq_cli.engines.fleet.along import Answers
+
+        self.commit.answers = self.commit.answers or Answers()
+        return self.commit.answers
+
+    def _ask(self, text: str, values: Values) -> list[Row]:
+        self.commit.later.append(self.database.said(text, values))
         return self.database.send(self.flushed())
 
     def tell(self, name: str, values: Values = NOTHING, /) -> None:
-        self.commit.later.append(self.database.written(name, {**self.own, **values}))
+        self._tell(queries.statement(name, self.database.schema), values)
+
+    def _tell(self, text: str, values: Values) -> None:
+        if self.commit.answers is not None:
+            self.commit.answers.told(text)
+        self.commit.later.append(self.database.said(text, {**self.own, **values}))
 
     def change(self, name: str, values: Values = NOTHING, /) -> int:
         self.tell(name, values)
@@ -153,6 +229,7 @@ class SessionWrite(Writing):
         super().__init__(database, {**own, "session": session}, now, actor, commit)
         self.session = session
         self.unsettled: list[int] = []
+        self.dependents = 0
 
     def task(self, seq: int) -> Task:
         found = self.ask("read.task", {"seq": seq})
@@ -179,6 +256,8 @@ class SessionWrite(Writing):
             one = queries.row_of(columns)
             each = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
             begin = queries.insert_into("tasks", columns, self.database.schema)
+            if self.commit.answers is not None:
+                self.commit.answers.forget()
             self.commit.later.append(begin.encode() + b", ".join([self.database.filled(one, row) for row in each]))
             if len(new) > MOST_ROWS:
                 self.database.send(self.flushed())
@@ -193,12 +272,15 @@ class SessionWrite(Writing):
         """Nothing: what is known of a task is its row."""
 
     def put(self, before: Task, after: Task) -> bool:
-        columns = dict.fromkeys(rows.STATE) | rows.state_columns(after)
+        none = dict.fromkeys(rows.STATE)
+        was, columns = none | rows.state_columns(before), none | rows.state_columns(after)
+        # Each column that is written takes along what is derived from it, and each set of them is a statement.
+        columns = {name: value for name, value in columns.items() if value != was[name]}
         if after.work is not before.work:
             columns |= dict.fromkeys(rows.WORK) | _work(after)
-        fence = {"before_status": before.status, "before_runs": before.runs}
-        text = queries.save(tuple(columns), self.database.schema)
-        self.commit.later.append(self.database.filled(text, {**self.own, **columns, **fence}))
+        if columns:
+            fence = {"before_status": before.status, "before_runs": before.runs}
+            self._tell(queries.save(tuple(columns), self.database.schema), {"seq": after.seq, **columns, **fence})
         # It still is as `before`: that was read in this transaction, and nobody else writes meanwhile.
         return True
 
@@ -218,6 +300,8 @@ class SessionWrite(Writing):
         try:
             yield
         except BaseException:
+            if self.commit.answers is not None:
+                self.commit.answers.forget()
             if not self.lost:
                 self.commit.later.append(b"ROLLBACK TO step; RELEASE step")
                 self.database.send(self.flushed())

@@ -25,13 +25,21 @@ def stamp(state: StateDir, session: str) -> str | None:
     return seen.outbound(os.path.join(state.path, "sessions"), session)
 
 
-def quiet(state: StateDir, session: str) -> str | None:
-    """The stamp of an outbound.db without unanswered requests; None if it has some, or cannot be read."""
-    found = stamp(state, session)
-    try:
-        return None if _unanswered(state, session, 1) else found
-    except AgentqError:
-        return None
+def unanswered(state: StateDir, session: str, database: sqlite3.Connection, most: int) -> list[tuple[str, int]]:
+    """Up to `most` unanswered requests of an open outbound.db: id and position."""
+    found: list[tuple[str, int]] = []
+    after = -(1 << 63)
+    with contextlib.ExitStack() as opened:
+        inbound: sqlite3.Connection | None = None
+        while page := database.execute(REQUESTS["asked"], {"after": after}).fetchall():
+            # Most sessions never request anything: their inbound.db is not opened.
+            inbound = inbound or opened.enter_context(files.inbound(state, session))
+            ids = json.dumps([row[0] for row in page], ensure_ascii=False)
+            found += [page[key] for (key,) in inbound.execute(REQUESTS["unanswered"], {"ids": ids}).fetchall()]
+            if len(found) >= most:
+                return found[:most]
+            after = page[-1][1]
+    return found
 
 
 def check(state: StateDir, session: str) -> None:
@@ -55,20 +63,8 @@ def asked(state: StateDir, session: str, most: int) -> Iterator[tuple[str, objec
 
 
 def _unanswered(state: StateDir, session: str, most: int) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = []
-    after = -(1 << 63)
-    with contextlib.ExitStack() as opened:
-        database = opened.enter_context(files.outbound(state, session))
-        inbound: sqlite3.Connection | None = None
-        while page := database.execute(REQUESTS["asked"], {"after": after}).fetchall():
-            # Most sessions never request anything: their inbound.db is not opened.
-            inbound = inbound or opened.enter_context(files.inbound(state, session))
-            ids = json.dumps([row[0] for row in page], ensure_ascii=False)
-            found += [page[key] for (key,) in inbound.execute(REQUESTS["unanswered"], {"ids": ids}).fetchall()]
-            if len(found) >= most:
-                return found[:most]
-            after = page[-1][1]
-    return found
+    with files.outbound(state, session) as database:
+        return unanswered(state, session, database, most)
 
 
 def record(index: sqlite3.Connection, state: StateDir, answered: Mapping[str, str | None]) -> None:

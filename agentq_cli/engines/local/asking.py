@@ -33,6 +33,9 @@ class Asking:
 
         return heads.of_all(self, now) if sessions is None else heads.of_some(self, now, sessions)
 
+    def foresee(self, now: int, *, after: int | None, sessions: Collection[str]) -> None:
+        """Nothing: a question takes no time of its own."""
+
     def marks(self) -> tuple[int, object]:
         (found,) = self.ask("dispatch.marks")
         return found

@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import groupby
 
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.base.identity import Identity
@@ -155,16 +154,14 @@ def _publish(
     """Add everything that is staged to the index, in the commit of the batch: no session has to be opened again for
     it."""
     # In the order of the index, so that no page of it is written twice.
-    new = sorted(
-        ((stored[position][0], task) for position, task in enumerate(tasks) if stored[position][1]),
-        key=lambda each: each[0],
-    )
-    for session, own in groupby(new, lambda each: each[0].session):
-        write = SessionWrite(index, state, session, now, actor)
-        write.tell("write.create_session", {"name": session, "at": now})
-        write.insert([submit.begun(task, None, address.seq, now) for address, task in own])
-        write.publish(0)
-        write.tell("batch.forget_given")
+    for session, own in sorted(_by_session(tasks).items()):
+        new = [(stored[position][0], task) for position, task in own.items() if stored[position][1]]
+        if new:
+            write = SessionWrite(index, state, session, now, actor)
+            write.tell("write.create_session", {"name": session, "at": now})
+            write.insert([submit.begun(task, None, address.seq, now) for address, task in new])
+            write.publish(0)
+            write.tell("batch.forget_given")
 
 
 def release(

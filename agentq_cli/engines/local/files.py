@@ -43,16 +43,30 @@ def outbound(state: StateDir, session: str) -> Iterator[sqlite3.Connection]:
 def opened_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
     """A session's outbound.db, which is checked at every use because it belongs to the agent. Raises Busy,
     Unreadable."""
+    with unchecked_outbound(state, session, busy_ms) as database:
+        path = state.outbound(session)
+        with connection.named_trouble(path):
+            opening.check_foreign(database, path)
+        yield database
+
+
+@contextmanager
+def unchecked_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[sqlite3.Connection]:
+    """The same for a caller who checks it. Raises Busy, Unreadable."""
     path = state.outbound(session)
 
     def connect() -> sqlite3.Connection:
         return opening.connect(path, "outbound", create=False, busy_ms=busy_ms)
 
+    def connect_to_keep() -> sqlite3.Connection:
+        database = connect()
+        # A turn writes to it, and syncs the directory before its own commit, which relies on what was written.
+        database.execute("PRAGMA synchronous = FULL")
+        return database
+
     if state.kept is None:
         with closing(connect()) as database:
             yield database
         return
-    with state.kept.lend((path,), busy_ms, connect) as database:
-        with connection.named_trouble(path):
-            opening.check_foreign(database, path)
+    with state.kept.lend((path,), busy_ms, connect_to_keep) as database:
         yield database

@@ -78,6 +78,11 @@ class Kept:
         if len(self._free) > self._most:
             self._free.pop(next(iter(self._free))).connection.close()
 
+    def has(self, path: str, connection: sqlite3.Connection) -> bool:
+        """Whether a connection to this file is kept and not lent."""
+        found = self._free.get(path)
+        return found is not None and found.connection is connection
+
     def close(self) -> None:
         """Close them all; the next use opens a new one."""
         while self._free:

@@ -39,8 +39,7 @@ else:
 
 
 class Opened(Given):
-    """A context manager; use one per thread, and none across a fork. `answered` is the stamp of each outbound.db from
-    when all its requests were answered."""
+    """A context manager; use one per thread, and none across a fork."""
 
     def __init__(
         self, state: StateDir, index: sqlite3.Connection, clock: Clock, *, allow_network_fs: bool = False
@@ -49,7 +48,6 @@ class Opened(Given):
         self.here = Place(state.path, allow_network_fs)
         self.index = index
         self.reading = Asking(index)
-        self.answered: dict[str, str | None] = {}
         self._clock = clock
         self._place: os.stat_result | None = None
         self._bell: str | None = None
@@ -95,6 +93,11 @@ class Opened(Given):
             raise Unreadable(
                 f"'{self.state.index}': it was removed or replaced while agentq was running; its runs are now unwatched"
             )
+
+    def mark(self) -> str | None:
+        from agentq_cli.engines.local import seen
+
+        return seen.file(self.state.index)
 
     def rest(self) -> None:
         if self.state.kept is not None:

@@ -21,6 +21,7 @@ from agentq_cli.host.place import is_there, refuse_link
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
     from typing import Any
 else:
     from agentq_cli.engines.sqlite_driver import sqlite3
@@ -149,23 +150,25 @@ def check_stored(state: StateDir, session: str) -> None:
     state.check_session(session)
     if rehearsal.rehearsed(state.inbound(session)):
         return
-    refuse_emptied(state, session)
+    refuse_emptied(state, [session])
     if not os.path.lexists(state.inbound(session)):
         raise NotFound(f"session '{session}': no such session")
 
 
-def refuse_emptied(state: StateDir, session: str) -> None:
+def refuse_emptied(state: StateDir, sessions: Iterable[str]) -> None:
     """Refuse a session that the index knows and whose file is missing or empty. Raises Unreadable.
 
     A new file in its place would count from 1 again. A session that the index does not know is what a submit leaves
     behind if it was killed before it stored anything.
     """
-    path = state.inbound(session)
-    if holds_something(path) or not is_there(state.index):
+    emptied = [session for session in sessions if not holds_something(state.inbound(session))]
+    if not emptied or not is_there(state.index):
         return
     with closing(connect(state.index, "index", create=False)) as index:
-        known = index.execute(statement("read.session"), {"name": session}).fetchone()
-    # Checked again: another process's first submit may have happened in between.
-    if known is not None and not holds_something(path):
-        what = "empty" if is_there(path) else "missing"
-        raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")
+        for session in emptied:
+            known = index.execute(statement("read.session"), {"name": session}).fetchone()
+            path = state.inbound(session)
+            # Checked again: another process's first submit may have happened in between.
+            if known is not None and not holds_something(path):
+                what = "empty" if is_there(path) else "missing"
+                raise Unreadable(f"'{path}': {what}, but the index has its tasks; restore it from a copy")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from agentq_cli.base.clock import Clock
+    from agentq_cli.engines.local.answered import Answered
     from agentq_cli.engines.local.moving import Moving
     from agentq_cli.engines.local.placing import Placing
     from agentq_cli.engines.local.turn import Turn
@@ -50,6 +51,7 @@ class LocalQueue(Opened, Readings):
         self, state: StateDir, index: sqlite3.Connection, clock: Clock, *, allow_network_fs: bool = False
     ) -> None:
         super().__init__(state, index, clock, allow_network_fs=allow_network_fs)
+        self._answered: Answered | None = None
         self._unposted: dict[str, str] = {}
 
     @classmethod
@@ -105,23 +107,14 @@ class LocalQueue(Opened, Readings):
         actor: Actor,
         background: bool = False,
     ) -> Iterator[Turn]:
-        from agentq_cli.engines.local import asked, reindex
+        from agentq_cli.engines.local import reindex
         from agentq_cli.engines.local.turn import Turn, result_row
 
-        workers = [self.worker(run.address) for run in outcomes]
-        live = {worker.id for worker in workers if worker is not None}
-        ended = [(run, each) for run, each in outcomes.items() if run in live]
-        messages = [result_row(run, each.status, each.result, each.finished_at) for run, each in ended]
+        live = ((run, each) for run, each in outcomes.items() if self.reading.ask("dispatch.is_live", run._asdict()))
+        messages = [result_row(run, each.status, each.result, each.finished_at) for run, each in live]
         posted = self.post("post", session, messages)
-        if posted and self.state.kept is not None:
-            # Otherwise a supervisor would check it next, and record in a separate commit that nothing was requested.
-            quiet = asked.quiet(self.state, session)
-            if quiet is not None:
-                self.answered[session] = quiet
-        else:
-            quiet = None
         with self.in_session(session, actor=actor, background=background) as write:
-            turn = Turn(write, outcomes, posted, quiet)
+            turn = Turn(write, outcomes, posted)
             yield turn
         if turn.ended:
             self.ring()
@@ -130,27 +123,48 @@ class LocalQueue(Opened, Readings):
                 # An agent must not find a file in mid-commit.
                 reindex.roll_back_dead_writers(self.state, [session])
 
+    @property
+    def answered(self) -> Answered:
+        """What this process knows of what agents request."""
+        if self._answered is None:
+            from agentq_cli.engines.local.answered import Answered
+
+            self._answered = Answered(self)
+        return self._answered
+
     def post(self, name: str, session: str, messages: Sequence[tuple[RunId, Values]]) -> set[RunId]:
         """Append result rows to a session's outbound.db; returns the runs whose row it has now."""
-        # In a separate commit: the agent may have locked, moved or broken the file, and nothing depends on it.
-        path, rehearsed = self.state.outbound(session), rehearsal.rehearsing()
         if not messages:
             return set()
-        posted: set[RunId] = set()
+        if rehearsal.rehearsing():
+            return {run for run, _ in messages} if os.access(self.state.outbound(session), os.W_OK) else set()
+        # In a separate commit: the agent may have locked, moved or broken the file, and nothing depends on it.
         try:
-            with files.opened_outbound(self.state, session, connection.BACKGROUND_BUSY_MS) as database:
-                if rehearsed:
-                    return {run for run, _ in messages} if os.access(path, os.W_OK) else set()
-                with connection.transaction(database, path):
-                    for run, values in messages:
-                        if database.execute(statement(f"dispatch.{name}"), values).rowcount == 1:
-                            posted.add(run)
+            with files.unchecked_outbound(self.state, session, connection.BACKGROUND_BUSY_MS) as database:
+                posted = self._append(database, f"dispatch.{name}", session, messages)
         except (AgentqError, OSError) as error:
             self._unposted |= {str(run): str(error) for run, _ in messages}
             return set()
-        for run, _ in messages:
-            if run not in posted:
-                self._unposted[str(run)] = "it already has a row with that id"
+        self._unposted |= {str(run): "it already has a row with that id" for run, _ in messages if run not in posted}
+        return posted
+
+    def _append(
+        self, database: sqlite3.Connection, name: str, session: str, messages: Sequence[tuple[RunId, Values]]
+    ) -> set[RunId]:
+        from agentq_cli.engines.local import answered, asked
+
+        path, kept = self.state.outbound(session), self.state.kept is not None
+        with connection.transaction(database, path):
+            number = answered.version(database)
+            known = kept and self.answered.is_version(session, database, number)
+            if not known:
+                opening.check_foreign(database, path)
+            posted = {run for run, values in messages if database.execute(statement(name), values).rowcount == 1}
+        if kept and not known:
+            with suppress(AgentqError):
+                # A supervisor would ask that next.
+                if not asked.unanswered(self.state, session, database, 1):
+                    self.answered.note_version(session, database, number)
         return posted
 
     def why_unposted(self, run: RunId | str) -> str | None:

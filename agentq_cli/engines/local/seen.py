@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     Row = tuple[str, str | None, str | None]
 
 SWEEP = statements("sweep")
+YOUNG = " at "
+"""What a stamp contains that never equals another one."""
+
 SOME = 128
 """How many sessions a sweep checks in turn, and how many of the latest runs have their sessions checked always."""
 
@@ -75,15 +78,16 @@ def inbound(sessions: str, name: str) -> str:
     if not stat.S_ISDIR(around.st_mode):
         return "no directory"
     # The directory is part of the stamp: a journal that is created in it, and stays, changes the directory's time.
-    return f"{around.st_ino}:{_time(around)}:{_file(f'{directory}/inbound.db')}"
+    return f"{around.st_ino}:{_time(around)}:{file(f'{directory}/inbound.db')}"
 
 
 def outbound(sessions: str, name: str) -> str | None:
-    """A stamp that changes when a session's outbound.db does; None if there is no such file."""
-    return _file(f"{sessions}/{name}/outbound.db")
+    """The stamp of a session's outbound.db."""
+    return file(f"{sessions}/{name}/outbound.db")
 
 
-def _file(path: str) -> str | None:
+def file(path: str) -> str | None:
+    """A stamp that changes when a file does; None if there is no such file."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -95,7 +99,12 @@ def _time(status: os.stat_result) -> str:
     # Not the time of the last write, which anybody may set, for example by restoring a copy.
     if clock.settled(status.st_ctime_ns):
         return str(status.st_ctime_ns)
-    return f"{status.st_ctime_ns} at {clock.file_time_ns()}"
+    return f"{status.st_ctime_ns}{YOUNG}{clock.file_time_ns()}"
+
+
+def comparable(stamp: str) -> bool:
+    """Whether a stamp equals another one if its file has not changed: it was not too young when it was taken."""
+    return YOUNG not in stamp
 
 
 def directory(sessions: str, index: sqlite3.Connection) -> str:

@@ -45,6 +45,7 @@ class SessionWrite(Writing):
         self.moved = False
         """Whether directories of runs were moved aside (`aside`); that is undone if the transaction fails."""
         self.unsettled: list[int] = []
+        self.dependents = 0
 
     def snapshot(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()  # nobody else writes meanwhile

@@ -89,8 +89,7 @@ def opened(state: StateDir, session: str, *, create: bool, alone: bool, busy_ms:
 
 def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = connection.BUSY_MS) -> None:
     """Create what sessions need before anything is stored in them. Raises Usage, Busy, Unreadable, Refused."""
-    for session in sessions:
-        opening.refuse_emptied(state, session)
+    opening.refuse_emptied(state, sessions)
     if rehearsal.rehearsing():
         for session in sessions:
             with contextlib.suppress(NotFound):

@@ -19,27 +19,14 @@ if TYPE_CHECKING:
 
 
 class Turn(turn.Turn):
-    """`posted` are the runs whose result row is in outbound.db; `quiet` is the stamp of that file if it has no
-    unanswered requests."""
+    """`posted` are the runs whose result row is in outbound.db."""
 
-    def __init__(
-        self, write: Transaction, outcomes: Mapping[RunId, Outcome], posted: Collection[RunId], quiet: str | None
-    ) -> None:
+    def __init__(self, write: Transaction, outcomes: Mapping[RunId, Outcome], posted: Collection[RunId]) -> None:
         super().__init__(write, outcomes)
         self._posted = posted
-        self._quiet = quiet
-
-    @property
-    def settled(self) -> bool:
-        return not self._write.ask("dependencies.unsettled_sessions")
 
     def _end(self, run: RunId, outcome: Outcome) -> Task | None:
-        posted = run in self._posted
-        task = finish.finish(self._write, run, outcome, posted=posted, jitter=random.random())
-        if task is not None and self._quiet is not None:
-            self._write.tell("requests.set_stamp", {"session": run.session, "stamp": self._quiet})
-            self._quiet = None
-        return task
+        return finish.finish(self._write, run, outcome, posted=run in self._posted, jitter=random.random())
 
 
 def result_row(run: RunId, status: str, result: object, at: int) -> tuple[RunId, Values]:

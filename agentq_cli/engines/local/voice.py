@@ -9,13 +9,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from agentq_cli.engines.local.opened import Opened
+    from agentq_cli.engines.local.queue import LocalQueue
 
 
 class Voice(Applying):
     """The requests in the sessions' outbound files."""
 
-    _queue: Opened
+    _queue: LocalQueue
 
     def changed(self, sessions: Iterable[str] | None = None) -> list[str]:
         """Those of the sessions (all sessions by default) whose outbound.db has changed since its requests were last
@@ -31,15 +31,15 @@ class Voice(Applying):
         return asked.stamp(self._queue.state, session)
 
     def may_ask(self, session: str) -> bool:
-        return self._queue.answered.get(session) != asked.stamp(self._queue.state, session)
+        return not self._queue.answered.holds(session)
 
     def remember(self, session: str, seen: str | None) -> None:
-        self._queue.answered[session] = seen
+        self._queue.answered.note(session, seen)
 
     def record(self) -> None:
         """Record what `remember` noted, for later sweeps. A supervisor need not: the sessions that it runs change
         anyway."""
-        asked.record(self._queue.index, self._queue.state, self._queue.answered)
+        asked.record(self._queue.index, self._queue.state, self._queue.answered.stamps)
         self._queue.answered.clear()
 
     def asked(self, session: str, most: int) -> Iterator[tuple[str, object]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Unpack
 
-    from agentq_cli.engines.nouns import Calls, Candidate, Claim, Claiming, Plan, WhichRuns
+    from agentq_cli.engines.nouns import Ahead, Calls, Candidate, Claim, Claiming, Plan, WhichRuns
     from agentq_cli.engines.steps import heads
     from agentq_cli.engines.transaction import Row
     from agentq_cli.model.addresses import Address, RunId
@@ -78,13 +78,15 @@ class Runs(Tasks):
     def calls(self, supervisor: Identity) -> Calls:
         return read.calls(self.reading, supervisor, self.now)
 
-    def next_due(self) -> int | None:
-        ((due,),) = self.reading.ask("dispatch.next_due", {"now": self.now})
-        return None if due is None else int(due)
+    def ahead(self, after: int | None = None) -> Ahead:
+        from agentq_cli.engines.nouns import Ahead
 
-    def next_lift(self) -> int | None:
-        ((until,),) = self.reading.ask("dispatch.next_lift", {"now": self.now})
-        return None if until is None else int(until)
+        (found,) = self.reading.ask("dispatch.ahead", {"after": self.now if after is None else after})
+        return Ahead(*found)
+
+    def any_due(self) -> bool:
+        ((due,),) = self.reading.ask("dispatch.any_due", {"now": self.now})
+        return bool(due)
 
     def limited_until(self) -> dict[str, int]:
         return dict(self.reading.ask("dispatch.limited_until", {"now": self.now}))

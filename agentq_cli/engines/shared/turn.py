@@ -7,6 +7,7 @@ from agentq_cli.base.errors import NotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from agentq_cli.base.identity import Identity
@@ -24,47 +25,68 @@ class Turn:
 
     def __init__(self, write: Transaction, outcomes: Mapping[RunId, Outcome]) -> None:
         self.reading: Snapshots = write
+        self.awaited: set[RunId] = set()
         self.ended = self.claimed = 0
         self._write = write
         self._outcomes = outcomes
+        self._around: order.Snapshot | None = None
+        self._candidate: Candidate | None = None
+
+    def step(self) -> AbstractContextManager[None]:
+        return self._write.step()
 
     @property
     def lost(self) -> bool:
         return self._write.lost
 
     @property
-    def settled(self) -> bool:
-        return True
+    def now(self) -> int:
+        return self._write.now
 
     def calls(self, supervisor: Identity) -> Calls:
         from agentq_cli.engines.shared import read
 
-        return read.calls(self._write, supervisor, self._write.now)
+        return read.calls(self._write, supervisor, self.now)
+
+    def around(self) -> order.Snapshot:
+        if self._around is None:
+            from agentq_cli.engines.steps import heads
+
+            self._around = heads.around(self._write, self.now)
+        return self._around
 
     def finish(self, run: RunId) -> Task | None:
-        with self._write.step():
-            task = self._end(run, self._outcomes[run])
+        self._changes()
+        before = self._write.dependents
+        task = self._end(run, self._outcomes[run])
+        if self._write.dependents > before:
+            self.awaited.add(run)
         self.ended += 1
         return task
 
     def _end(self, run: RunId, outcome: Outcome) -> Task | None:
         raise NotImplementedError
 
+    def _changes(self) -> None:
+        """What was read before no longer counts."""
+        self._around = self._candidate = None
+
     def candidate(self, head: order.Head) -> Candidate | None:
         from agentq_cli.engines.steps import claim
 
-        with self._write.step():
-            try:
-                task = self._write.task(head.seq)
-            except NotFound:
-                self._write.remove(head.seq)
-                return None
-            return claim.candidate(self._write, head, task)
+        try:
+            task = self._write.task(head.seq)
+        except NotFound:
+            self._write.remove(head.seq)
+            return None
+        self._candidate = claim.candidate(self._write, head, task)
+        return self._candidate
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Any) -> Claim | None:
         from agentq_cli.engines.steps import claim
 
-        with self._write.step():
-            claimed = claim.claim(self._write, candidate, plan, **options)
+        known = candidate.task if candidate is self._candidate else None
+        claimed = claim.claim(self._write, candidate, plan, again=self.around(), known=known, **options)
+        self._changes()
         self.claimed += claimed is not None
         return claimed

@@ -10,7 +10,7 @@ from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.nouns import Candidate, Claim, Past, Plan
 from agentq_cli.engines.steps import environments, finish, rows, series
-from agentq_cli.engines.steps.heads import around, startable
+from agentq_cli.engines.steps.heads import startable
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import FailureClass, Status
@@ -37,6 +37,8 @@ def claim(
     jobs: int,
     parallel: Callable[[str], int | None],
     host: str,
+    again: order.Snapshot,
+    known: Task | None,
     fleet_jobs: int | None = None,
     newest: LastStart | None = None,
     monotonic: int = 0,
@@ -45,15 +47,15 @@ def claim(
 
     Everything that allowed the pick is checked again under the lock: due, expiry, pauses, holds, the lane, the
     conversation, the directory, the host that its session is bound to, and the caps; with `newest` also that this is
-    still the newest start. `monotonic` is the time of this start, stored for the next one. The audit log shows what the
-    plan says.
+    still the newest start. `again` is what is `around` in this transaction, and `known` the task if it was read for the
+    candidate here. `monotonic` is the time of this start, stored for the next one. The audit log shows what the plan
+    says.
     """
     if newest is not None and rows.last_start(write.ask("read.meta", {"name": "last_start"})) != newest:
         return None
-    ((here, everywhere),) = write.ask("dispatch.worker_count")
-    if admission.caps(here, jobs, everywhere, fleet_jobs).holding:
+    if admission.caps(again.workers, jobs, again.everywhere, fleet_jobs).holding:
         return None
-    task = _claimable(write, candidate, plan, parallel=parallel)
+    task = _claimable(write, candidate, plan, again, known, parallel=parallel)
     if task is None or not _bind(write, candidate, plan):
         return None
     taken = _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
@@ -61,11 +63,17 @@ def claim(
 
 
 def _claimable(
-    write: Transaction, candidate: Candidate, plan: Plan, *, parallel: Callable[[str], int | None]
+    write: Transaction,
+    candidate: Candidate,
+    plan: Plan,
+    again: order.Snapshot,
+    known: Task | None,
+    *,
+    parallel: Callable[[str], int | None],
 ) -> Task | None:
     head = candidate.head
     try:
-        task = write.task(head.seq)
+        task = known or write.task(head.seq)
     except NotFound:
         return None  # the next check of its session forgets it
     fresh = replace(
@@ -77,9 +85,8 @@ def _claimable(
         shares=task.work.shares_conversation,
         directory=task.work.directory,
     )
-    again = around(write, write.now)
     if task.status is Status.QUEUED and startable(write, fresh, again, now=write.now, width=parallel(fresh.session)):
-        if task != candidate.task or past(write, task) != candidate.past:
+        if known is None and (task != candidate.task or past(write, task) != candidate.past):
             return None
         if plan.directory is not None and Directories(again.directories).overlap(plan.directory):
             if fresh.directory != head.directory:

@@ -117,7 +117,7 @@ def waits(reading: Reading, task: Task) -> bool:
 def stopped_behind(reading: Reading, address: Address, cause: Address) -> list[Address]:
     """The tasks of its session, waiting for this one, that the failure of `cause` has stopped."""
     values = address._asdict() | {"cause": str(cause)}
-    return [Address(address.session, seq) for (seq,) in reading.ask("dependencies.stopped_behind", values)]
+    return [Address(address.session, seq) for (seq,) in sorted(reading.ask("dependencies.stopped_behind", values))]
 
 
 def live_dependent(reading: Reading, address: Address) -> Address | None:
@@ -139,7 +139,9 @@ def changed(write: Transaction, seq: int) -> None:
         return  # the loop below, further up the stack, reaches it
     while write.unsettled:
         address = Address(write.session, write.unsettled[0])
-        for session, dependent in write.ask("dependencies.dependents", address._asdict()):
+        found = sorted({*write.ask("dependencies.dependents", address._asdict())})
+        write.dependents += len(found)
+        for session, dependent in found:
             if session == write.session:
                 settle(write, dependent)
             else:

@@ -104,6 +104,12 @@ class Heads:
     def forget(self) -> None:
         self._seen = None
 
+    def foresee(self, turn: Turn, session: str) -> None:
+        self._foresee(turn.reading, turn.now, {*self._doubted, session})
+
+    def _foresee(self, reading: Snapshots, now: int, sessions: Collection[str]) -> None:
+        reading.foresee(now, after=None if self._seen is None else self._seen[0], sessions=sessions)
+
     def pick(
         self,
         *,
@@ -121,7 +127,8 @@ class Heads:
 
         reading = self._reading if turn is None else turn.reading
         with reading.snapshot():
-            found = around(reading, now)
+            self._foresee(reading, now, self._doubted)
+            found = around(reading, now) if turn is None else turn.around()
             if admission.caps(found.workers, jobs, found.everywhere, fleet_jobs).holding:
                 return None
             self._follow(reading, now)

@@ -69,7 +69,7 @@ def _schedule(write: Transaction, message: str, request: Request, template: Temp
     due = request.due_at if step is None else step.occurrence.slot
     seq = enter(
         write,
-        replace(new, due_at=due),
+        new._replace(due_at=due),
         status=Status.QUEUED,
         recurrence=step,
         trigger=Trigger.SUBMIT if step is None else step.occurrence.trigger,

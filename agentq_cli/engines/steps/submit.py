@@ -114,7 +114,7 @@ def _based(task: NewTask, stored: Mapping[int, Address]) -> NewTask:
     if task.base_of is None:
         return task
     launch = replace(task.work.launch, base=f"@{stored[task.base_of]}")
-    return replace(task, work=replace(task.work, launch=launch))
+    return task._replace(work=replace(task.work, launch=launch))
 
 
 def _replace(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[int, tuple[Address, bool]]) -> list[int]:
@@ -130,7 +130,7 @@ def _replace(write: Transaction, tasks: Sequence[NewTask], stored: Mapping[int, 
     for position in found:
         (environment,) = environments.stored(write, [tasks[position]])
         task, seq = _based(tasks[position], addresses), addresses[position].seq
-        task = replace(task, captured=None, work=replace(task.work, environment=environment))
+        task = task._replace(captured=None, work=replace(task.work, environment=environment))
         after = dependencies.resolve(task.work.after, addresses)
         with of_line(task):
             if replacing.apply(write, seq, task, after, known=new):

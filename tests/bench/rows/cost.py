@@ -11,22 +11,22 @@ from pathlib import Path
 
 from bench import Bench, Case
 from figures import Line, Samples, Target, compare, line
-from machine import fields, share, tree
+from machine import fields, rest, share, tree
 from queues.queue import Queue
 
 FLOOR = "bare loop"
-SLOTS, RUNNING = 2, 10
+SLOTS, FEW, RUNNING = 2, 10, 10
 COUNTED = ("fsync", "fdatasync", "sync_file_range", "syncfs", "sync")
 ABOUT = (
-    f"a task `true`, {SLOTS} at once, the program's start and end subtracted: processor of every process, `true` "
-    f"included, and syncs; memory: PSS of what stays with a command while {RUNNING} run, after many others ran"
+    f"a task `true`, {SLOTS} at once, the program's start and end subtracted: processor of every process, `true` too, "
+    f"and of what stays; syncs; memory: PSS of what stays with a command while {RUNNING} run, after many others ran"
 )
 
 
 def measure(bench: Bench) -> list[Line]:
     """Milliseconds, syncs and MiB."""
     lines: list[Line] = []
-    for part in (processor, syncs, keepers):
+    for part in (processor, staying, syncs, keepers):
         with bench.guarded("cost", part.__name__):
             lines += part(bench)
     return lines
@@ -46,6 +46,32 @@ def processor(bench: Bench) -> list[Line]:
 def processor_ms(queue: Queue, tasks: int) -> float:
     """Milliseconds of a processor until its tasks are done."""
     return queue.machine.spent(lambda: queue.work_off(tasks, SLOTS)) * 1000
+
+
+def staying(bench: Bench) -> list[Line]:
+    """What of it is the supervisor's, and what its launcher's."""
+    count = bench.rounds(400, 100)
+    found: dict[str, dict[str, dict[int, float]]] = {"supervisor": {}, "launcher": {}}
+
+    def once(name: str) -> float:
+        queue = bench.queue(bench.kinds[name])
+        try:
+            queue.serve(SLOTS)
+            queue.fill([("true",)] * FEW)
+            queue.finish(FEW)
+            pids = dict(zip(found, queue.pids(), strict=False))
+            before = {what: rest([pid]).cpu for what, pid in pids.items()}
+            queue.fill([("true",)] * count)
+            queue.finish(FEW + count)
+            for what, pid in pids.items():
+                samples = found[what].setdefault(name, {})
+                samples[len(samples)] = (rest([pid]).cpu - before[what]) * 1000 / count
+        finally:
+            queue.close()
+        return 0
+
+    bench.interleave("cost, staying", {name: Case(partial(once, name)) for name in bench.own}, bench.rounds(3, 1))
+    return [line("cost", what, name, "ms", each) for what, samples in found.items() for name, each in samples.items()]
 
 
 def syncs(bench: Bench) -> list[Line]:
@@ -76,14 +102,13 @@ def syncs(bench: Bench) -> list[Line]:
 
 def per_task(bench: Bench, kind: type[Queue], count: int, cost: Callable[[Queue, int], float]) -> float:
     """What a task costs: what many cost more than few."""
-    few = 10
 
     def filled(tasks: int) -> float:
         queue = bench.queue(kind)
         queue.fill([("true",)] * tasks)
         return cost(queue, tasks)
 
-    return (filled(few + count) - filled(few)) / count
+    return (filled(FEW + count) - filled(FEW)) / count
 
 
 def keepers(bench: Bench) -> list[Line]:

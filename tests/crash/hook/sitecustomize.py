@@ -5,8 +5,9 @@ test, so that it is in the launcher and its shims as well; without `AGENTQ_CRASH
 
 A point is the instant before an SQL statement (BEGIN and COMMIT too, and each row of an executemany), before a file
 operation that changes something (and half-way through a write), before and after a fork, before a signal or a request
-to the launcher is sent.
-They are counted in each process from its own beginning; a forked child counts anew and has a role of its own.
+is sent, or waited for, and before a keeper takes another name.
+They are counted in each process from its own beginning; a forked child counts anew and has a role of its own. A keeper
+counts on from run to run.
 
 `AGENTQ_CRASH` is JSON:
   root   only files below it count (a relative name always does)
@@ -32,6 +33,7 @@ CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 FILE_EVENTS = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod"}
 OTHER_EVENTS = {"os.posix_spawn", "os.exec", "subprocess.Popen", "os.kill", "os.killpg"}
 CHILD_ROLE = {"launcher": "shim", "shim": "agent"}
+SOCKET_CALLS = ("send", "sendall", "sendmsg", "recvmsg", "shutdown")
 COMMANDS = {"submit", "cancel", "run", "sweep", "retry", "edit", "pause", "resume", "prune", "list", "show"}
 ROLE_OF_COMMAND = {"run": "supervisor", "sweep": "sweep"}
 
@@ -238,7 +240,10 @@ def activate(arguments):
     for name in ("fsync", "fdatasync", "posix_fallocate", "mkfifo", "pidfd_open", "setsid"):
         injection.wrap(os, name)
     injection.wrap(signal, "pidfd_send_signal")
-    injection.wrap(socket.socket, "sendall")
+    for name in SOCKET_CALLS:
+        injection.wrap(socket.socket, name)
+    if injection.role == "launcher":
+        injection.wrap(importlib.import_module("agentq_cli.host.kernel"), "name_process")
     for name in ("write", "pwrite"):
         injection.wrap_writes(name)
     injection.wrap_fork()

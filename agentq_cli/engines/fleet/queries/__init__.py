@@ -13,7 +13,13 @@ from agentq_cli.engines.shared import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from agentq_cli.engines.transaction import Row
+
+    Question = tuple[str, Mapping[str, object]]
+    """A statement with the placeholders of the driver, and its values, which may be more than it has."""
 
 SCHEMA = "agentq"
 """The schema as the files write it."""
@@ -56,6 +62,34 @@ def statements(file: str) -> Mapping[str, str]:
 def _filled(name: str) -> str:
     file, _, own = name.partition(".")
     return read.filled(statements(file)[own].replace("{which_runs}", statements("read")["which_runs"]))
+
+
+def parts(text: str) -> Iterator[tuple[str, bool]]:
+    """The parts of a statement: what is between its placeholders, and the names of those (True)."""
+    first, *others = text.split("%(")
+    yield first, False
+    for other in others:
+        name, _, rest = other.partition(")s")
+        yield name, True
+        yield rest, False
+
+
+def together(questions: Sequence[Question]) -> Question:
+    """The columns of a statement with the answers of several, each as JSON: of several statements in one message the
+    driver keeps what the last one answers. No two columns of one have the same name."""
+    columns, values = [], {}
+    for number, (text, given) in enumerate(questions):
+        for name, is_name in parts(text):
+            if is_name:
+                values[f"{name}_{number}"] = given[name]
+        own = "".join(f"%({part}_{number})s" if is_name else part for part, is_name in parts(text))
+        columns.append(f"(SELECT json_agg(one) FROM ({own}) AS one)")
+    return ", ".join(columns), values
+
+
+def apart(row: Sequence[Any]) -> list[list[Row]]:
+    """The answers of `together`."""
+    return [[tuple(each.values()) for each in rows or ()] for rows in row]
 
 
 def _listed(columns: Iterable[str]) -> str:

@@ -20,8 +20,7 @@ WHERE d.session = :session AND d.seq = :seq
 ORDER BY d.on_session, d.on_seq
 
 -- name: dependents
-SELECT DISTINCT session, seq FROM agentq.dependencies
-WHERE on_session = :session AND on_seq = :seq ORDER BY session, seq
+SELECT session, seq FROM agentq.dependencies WHERE on_session = :session AND on_seq = :seq
 
 -- The tasks of the same session that wait for this one, directly or through others, and that a failure stopped.
 -- name: stopped_behind
@@ -33,7 +32,7 @@ WITH RECURSIVE behind (seq) AS (
     ON d.on_session = :session AND d.on_seq = b.seq AND d.session = :session
 )
 SELECT t.seq FROM behind b JOIN agentq.tasks t ON t.session = :session AND t.seq = b.seq
-WHERE t.dep_failed = :cause ORDER BY t.seq
+WHERE t.dep_failed = :cause
 
 -- name: live_dependent
 SELECT d.session, d.seq FROM agentq.dependencies d

@@ -51,15 +51,18 @@ ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'
-          AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')),
+          AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved'))
+    AS expired,
   EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND arriving = 1 AND due_at <= :now
-          AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved')),
-  EXISTS (SELECT 1 FROM agentq.workers WHERE host IS NOT DISTINCT FROM :host_id AND stop IS NOT NULL),
+          AND NOT EXISTS (SELECT 1 FROM agentq.session_state m WHERE m.session = tasks.session AND m.name = 'moved'))
+    AS arriving,
+  EXISTS (SELECT 1 FROM agentq.workers WHERE host IS NOT DISTINCT FROM :host_id AND stop IS NOT NULL) AS stops,
   EXISTS (SELECT 1 FROM agentq.workers
           WHERE host IS NOT DISTINCT FROM :host_id
-            AND (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)),
-  EXISTS (SELECT 1 FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
-  (SELECT count FROM agentq.holds WHERE scope = 'jobs')
+            AND (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)) AS strangers,
+  false AS unsettled,
+  EXISTS (SELECT 1 FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id) AS known,
+  (SELECT count FROM agentq.holds WHERE scope = 'jobs') AS jobs
 
 -- What shows whether anything may have changed: the newest event. Not its sequence, which counts what is not committed.
 -- name: marks
@@ -78,21 +81,22 @@ SELECT session, seq, of_agent, shares FROM agentq.tasks WHERE status = 'queued' 
 -- name: paused_sessions
 SELECT name FROM agentq.sessions WHERE paused_at IS NOT NULL
 
--- name: next_due
-SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :now
+-- What comes with time alone: a task becomes due or expires, a hold ends.
+-- name: ahead
+SELECT
+  least(
+    (SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :after),
+    (SELECT min(expires) FROM agentq.tasks WHERE ended_at IS NULL AND expires > :after AND status <> 'running')) AS due,
+  (SELECT min(until) FROM agentq.holds WHERE until > :after) AS until
 
--- name: next_lift
-SELECT min(until) FROM agentq.holds WHERE until > :now
+-- name: any_due
+SELECT EXISTS (SELECT 1 FROM agentq.tasks WHERE status = 'queued' AND due_at <= :now)
 
 -- The soonest end of a usage limit that holds something due.
 -- name: limited_until
 SELECT t.session, min(h.until) FROM agentq.holds h JOIN agentq.tasks t ON t.of_agent = h.name
 WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.status = 'queued' AND t.due_at <= :now
 GROUP BY t.session
-
--- The live runs of this host, and of all hosts.
--- name: worker_count
-SELECT count(*) FILTER (WHERE host IS NOT DISTINCT FROM :host_id), count(*) FROM agentq.workers
 
 -- Who passed it over before is of no more interest.
 -- name: insert_worker
@@ -163,7 +167,7 @@ SELECT conversation FROM agentq.task_runs WHERE session = :session AND seq = :se
 INSERT INTO agentq.conversations (session, agent, id, used_at, host)
 SELECT :session, :agent, :id, :at, :host_key WHERE NOT EXISTS
   (SELECT 1 FROM agentq.session_state
-   WHERE session = :session AND name = 'given up by ' || :agent AND value = concat(:seq, '.', :attempt))
+   WHERE session = :session AND name = 'given up by ' || :agent AND value = CAST(:seq AS text) || '.' || CAST(:attempt AS text))
 ON CONFLICT (session, agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at, host = excluded.host
 
 -- name: forget_conversation
@@ -208,13 +212,15 @@ VALUES (:session, :id, 'result', :content, :at) ON CONFLICT DO NOTHING
 
 -- For its other runs. The sum of numbers that agents print may be too large for an integer.
 -- name: conversation_tokens
-SELECT CAST(coalesce(sum(tokens_in), 0) AS bigint), CAST(coalesce(sum(tokens_out), 0) AS bigint)
+SELECT CAST(coalesce(sum(tokens_in), 0) AS bigint) AS tokens_in,
+       CAST(coalesce(sum(tokens_out), 0) AS bigint) AS tokens_out
 FROM agentq.task_runs
 WHERE session = :session AND conversation = :conversation AND (seq, attempt) <> (:seq, :attempt)
 
 -- The same for a conversation that only one task had.
 -- name: own_conversation_tokens
-SELECT CAST(coalesce(sum(tokens_in), 0) AS bigint), CAST(coalesce(sum(tokens_out), 0) AS bigint)
+SELECT CAST(coalesce(sum(tokens_in), 0) AS bigint) AS tokens_in,
+       CAST(coalesce(sum(tokens_out), 0) AS bigint) AS tokens_out
 FROM agentq.task_runs
 WHERE session = :session AND seq = :seq AND conversation = :conversation AND attempt <> :attempt
 

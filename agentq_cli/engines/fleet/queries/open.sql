@@ -1,7 +1,8 @@
 -- What a process asks of the database once it is connected.
 
 -- name: meta
-SELECT {now}, (SELECT value FROM agentq.meta WHERE name = 'version'), (SELECT value FROM agentq.meta WHERE name = 'id')
+SELECT {now} AS now, (SELECT value FROM agentq.meta WHERE name = 'version') AS version,
+       (SELECT value FROM agentq.meta WHERE name = 'id') AS id, pg_backend_pid() AS pid
 
 -- name: notify
 SELECT pg_notify(:channel, :session)

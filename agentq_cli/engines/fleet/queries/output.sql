@@ -2,7 +2,7 @@
 
 -- Whether the files of a run are on this machine, and whether the run has ended.
 -- name: place
-SELECT CAST(host_key = :host_key AS integer), CAST(finished_at IS NOT NULL AS integer) FROM agentq.task_runs
+SELECT CAST(host_key = :host_key AS integer) AS here, CAST(finished_at IS NOT NULL AS integer) AS ended FROM agentq.task_runs
 WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- name: live

@@ -9,7 +9,7 @@ WHERE session = :session
   AND seq IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:seqs AS json)) AS given (value))
 
 -- name: tasks_of_addresses
-SELECT session, seq, {task_columns} FROM agentq.tasks
+SELECT session, seq AS n, {task_columns} FROM agentq.tasks
 WHERE (session, seq) IN (SELECT value ->> 0, CAST(value ->> 1 AS bigint)
                          FROM json_array_elements(CAST(:addresses AS json)) AS given (value))
 
@@ -140,11 +140,12 @@ SELECT name FROM agentq.sessions ORDER BY name
 SELECT count(*) FROM agentq.tasks
 WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priority = :priority AND due_at < :due_at))
 
+-- Sorted by what is no index's order, so that none is walked for that.
 -- name: session_retrying
 SELECT seq FROM agentq.tasks
 WHERE session = :session AND status = 'queued' AND retry = 1
   AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
-ORDER BY due_at, seq
+ORDER BY due_at + 0, seq
 
 -- name: ended_before
 SELECT session, seq FROM agentq.tasks AS t

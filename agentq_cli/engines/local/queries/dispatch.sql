@@ -31,6 +31,7 @@ SELECT
   EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_arriving WHERE status = 'queued' AND arriving = 1 AND due_at <= :now),
   EXISTS (SELECT 1 FROM workers WHERE stop IS NOT NULL),
   EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
+  EXISTS (SELECT 1 FROM unsettled),
   EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
   (SELECT count FROM holds WHERE scope = 'jobs')
 
@@ -61,11 +62,18 @@ SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE st
 -- name: paused_sessions
 SELECT name FROM sessions INDEXED BY sessions_paused WHERE paused_at IS NOT NULL
 
--- name: next_due
-SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :now
+-- What comes with time alone: a task becomes due or expires, a hold ends.
+-- name: ahead
+SELECT
+  (SELECT min(at) FROM (
+     SELECT min(due_at) AS at FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :after
+     UNION ALL
+     SELECT min(expires_at) FROM tasks INDEXED BY tasks_expiring
+     WHERE ended_at IS NULL AND expires_at > :after AND status <> 'running')),
+  (SELECT min(until) FROM holds WHERE until > :after)
 
--- name: next_lift
-SELECT min(until) FROM holds WHERE until > :now
+-- name: any_due
+SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at <= :now)
 
 -- The soonest end of a usage limit that holds something due.
 -- name: limited_until
@@ -73,13 +81,12 @@ SELECT session, min(until) FROM holds h JOIN tasks t INDEXED BY tasks_due ON t.a
 WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.status = 'queued' AND t.due_at <= :now
 GROUP BY session
 
--- The live runs of this host, and of all hosts.
--- name: worker_count
-SELECT count(*), count(*) FROM workers
-
 -- name: insert_worker
 INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, directory)
 VALUES (:session, :seq, :attempt, :agent, :shares, :at, :pid, :start_time, :boot_id, :directory)
+
+-- name: is_live
+SELECT 1 FROM workers WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- name: delete_worker
 DELETE FROM workers WHERE session = :session AND seq = :seq AND attempt = :attempt
@@ -177,8 +184,11 @@ WHERE posted = 0 AND id > :after ORDER BY id LIMIT 100
 -- name: posted
 UPDATE task_runs SET posted = 1 WHERE session = :session AND seq = :seq AND attempt = :attempt
 
+-- A turn that came to nothing may have posted the same before.
 -- name: post
-INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at) ON CONFLICT DO NOTHING
+INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at)
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind
+WHERE kind = excluded.kind AND content = excluded.content AND created_at = excluded.created_at
 
 -- The audit log decides, even if somebody else wrote a row with that name before.
 -- name: post_again
