@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
-import socket
 import struct
 
 from agentq_cli.base.dataclass import dataclass
+from agentq_cli.base.lean import signal, socket
 from agentq_cli.host import handing, serving
 from agentq_cli.host.handing import Asked
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import struct
 
 from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.lean import socket
 
 HEADER = struct.Struct("!I?")
 """Precedes each request, which is JSON: its length, and whether the run has a lease."""

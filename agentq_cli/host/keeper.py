@@ -12,10 +12,10 @@ keeps the run, and the kernel releases it when the last process that holds it en
 from __future__ import annotations
 
 import select
-import signal
 
 from agentq_cli.base import procfs
 from agentq_cli.base.clock import monotonic_ms
+from agentq_cli.base.lean import signal
 from agentq_cli.host.process import alive, open_pidfd, send, stat_of
 from agentq_cli.host.records import Start
 from agentq_cli.host.run_directory import RunDirectory

@@ -6,13 +6,12 @@ what the program leaves behind is reaped and ended here too.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-from collections.abc import Mapping, Sequence
 
 from agentq_cli.base.clock import Clock, monotonic_ms
+from agentq_cli.base.context import suppress
 from agentq_cli.base.dataclass import NamedTuple
+from agentq_cli.base.lean import signal
 from agentq_cli.host import tree
 from agentq_cli.host.bound import BoundedOutput
 from agentq_cli.host.launch import LaunchRequest
@@ -20,6 +19,10 @@ from agentq_cli.host.oom import oom_kills
 from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.spawn import Agent, SpawnError, spawn
 from agentq_cli.model.runs import LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 WAKING = frozenset({signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM})
 FIRST_CHECK_MS = 100
@@ -159,7 +162,7 @@ class Kept:
             return
         expired = self._deadline is not None and now >= self._deadline
         if expired:
-            with contextlib.suppress(OSError):  # The disk is full, but the time is up all the same.
+            with suppress(OSError):  # The disk is full, but the time is up all the same.
                 self._directory.post_stop(TIMEOUT, self._clock.now_ms())
         stop = self._directory.stop() if self._heeds_stops else None
         if stop is not None:

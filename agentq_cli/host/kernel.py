@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import sys
 import time
-from collections.abc import Mapping, Sequence
 
 from agentq_cli.base import procfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -28,24 +32,30 @@ ENOUGH = 1024
 _libc = ctypes.CDLL(None, use_errno=True)
 _fallocate = getattr(_libc, "fallocate64", None) or _libc.fallocate
 _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+# Each is looked up once here, and not by every keeper, which would copy the pages for that.
+_prctl = _libc.prctl
+_posix_spawn = _libc.posix_spawn
+_actions_init = _libc.posix_spawn_file_actions_init
+_actions_adddup2 = _libc.posix_spawn_file_actions_adddup2
+_actions_destroy = _libc.posix_spawn_file_actions_destroy
 
 
 def become_subreaper() -> None:
     """Make this process the parent of its descendants when their own parents die (prctl(2)). Raises OSError."""
-    if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         _fail()
 
 
 def die_with_parent(number: int) -> None:
     """Have the kernel send this process a signal when its parent dies, 0 for none; this survives exec. Raises
     OSError."""
-    if _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
+    if _prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
         _fail()
 
 
 def name_process(name: str) -> None:
     """Set the name that ps and top show, at most 15 bytes."""
-    _libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+    _prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def show_command(words: Sequence[str]) -> None:
@@ -82,26 +92,42 @@ def spawn(program: str, argv: Sequence[str], env: Mapping[str, str], stdio: Sequ
         raise ValueError("its first word is empty")
     if not all(env) or "=" in "".join(env):
         raise ValueError("illegal environment variable name")
-    variables = [f"{name}={value}" for name, value in env.items()]
-    pid, actions = ctypes.c_int(), ctypes.create_string_buffer(ENOUGH)
-    _libc.posix_spawn_file_actions_init(actions)
+    texts = [program, *argv, *[f"{name}={value}" for name, value in env.items()]]
+    words = os.fsencode("\0".join(texts)).split(b"\0")
+    if len(words) != len(texts):
+        raise ValueError("embedded null byte")
+    given = _Words(words)
+    pid = ctypes.c_int()
+    _actions_init(_actions)
     for number, descriptor in enumerate(stdio):
-        _libc.posix_spawn_file_actions_adddup2(actions, descriptor, number)
-    failed = _libc.posix_spawn(
-        ctypes.byref(pid), _words([program])[0], actions, _spawn_attributes(), _words(argv), _words(variables)
+        _actions_adddup2(_actions, descriptor, number)
+    failed = _posix_spawn(
+        ctypes.byref(pid), words[0], _actions, _attributes, given.array(1, 1 + len(argv)), given.array(1 + len(argv))
     )
-    _libc.posix_spawn_file_actions_destroy(actions)
+    _actions_destroy(_actions)
     if failed:
         raise OSError(failed, os.strerror(failed), program)
     return pid.value
 
 
-def _words(texts: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
-    """An array as that of execve(2)."""
-    words = os.fsencode("\0".join(texts)).split(b"\0") if texts else []
-    if len(words) != len(texts):
-        raise ValueError("embedded null byte")
-    return (ctypes.c_char_p * (len(words) + 1))(*words, None)
+class _Words:
+    """Words in memory, for arrays of pointers as those of execve(2); they live as long as this object.
+
+    The arrays of `ctypes` would make a new type for each length, in pages that every keeper would copy.
+    """
+
+    def __init__(self, words: Sequence[bytes]) -> None:
+        self._block = bytearray(b"\0".join(words) + b"\0")
+        at = ctypes.addressof(ctypes.c_char.from_buffer(self._block))
+        self._addresses = []
+        for word in words:
+            self._addresses.append(at)
+            at += len(word) + 1
+
+    def array(self, begin: int, end: int | None = None) -> bytes:
+        """The words from one to the other."""
+        addresses = self._addresses[begin:end]
+        return struct.pack(f"{len(addresses) + 1}P", *addresses, 0)
 
 
 def _spawn_attributes() -> ctypes.Array[ctypes.c_char]:
@@ -110,9 +136,13 @@ def _spawn_attributes() -> ctypes.Array[ctypes.c_char]:
     flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID
     _libc.posix_spawnattr_setflags(attributes, ctypes.c_short(flags))
     # Not made by sigaddset(3), which refuses the signals of the library.
-    _libc.posix_spawnattr_setsigdefault(attributes, ctypes.create_string_buffer(b"\xff" * 8, ENOUGH))
-    _libc.posix_spawnattr_setsigmask(attributes, ctypes.create_string_buffer(ENOUGH))
+    _libc.posix_spawnattr_setsigdefault(attributes, b"\xff" * 8 + bytes(ENOUGH))
+    _libc.posix_spawnattr_setsigmask(attributes, bytes(ENOUGH))
     return attributes
+
+
+_attributes = _spawn_attributes()
+_actions = ctypes.create_string_buffer(ENOUGH)
 
 
 def punch_hole(descriptor: int, begin: int, end: int) -> None:

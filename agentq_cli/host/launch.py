@@ -5,19 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import signal
-import socket
 import struct
 import sys
-from collections.abc import Mapping, Sequence
 
 from agentq_cli.base import json_text
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
+from agentq_cli.base.lean import signal, socket
 from agentq_cli.host import handing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from agentq_cli.model.trees import Asked
 
 ANSWER = struct.Struct("!I")  # 0 once a keeper has been given the run, or the errno of what failed.

@@ -8,16 +8,15 @@ was killed itself.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gc
 import os
 import resource  # noqa: F401  (os.wait4 would load it in every keeper anew)
 import select
-import signal
-import socket
 
+from agentq_cli.base.context import suppress
 from agentq_cli.base.identity import Identity
+from agentq_cli.base.lean import signal, socket
 from agentq_cli.host import handing, kernel, process, tree
 from agentq_cli.host.crew import Crew
 from agentq_cli.host.launch import ANSWER, HELD_SIGNALS, LaunchRequest
@@ -44,7 +43,7 @@ def main(descriptor: int) -> NoReturn:
     # Anything else that the supervisor's caller left open (a lock, a pipe) must not stay open during a run.
     handing.close_all_but(0, 1, 2, descriptor)
     kernel.name_process("agentq-launcher")
-    process.boot_id()  # Read once for all keepers.
+    process.realm()  # Read once for all keepers.
     # Without garbage collection the pages from before the fork are never written to and stay shared with all keepers.
     gc.disable()
     gc.freeze()
@@ -75,7 +74,7 @@ def serve(requests: socket.socket) -> None:
             strays = _strays(crew.pids)
             for each in left:
                 each.remember(strays)
-        with contextlib.suppress(OSError):  # Out of descriptors: the next look finds them.
+        with suppress(OSError):  # Out of descriptors: the next look finds them.
             left = [each for each in left if not each.step()]
         wait_ms = min(2 * wait_ms, SELDOM_MS)
 

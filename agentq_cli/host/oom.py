@@ -3,9 +3,11 @@ children."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from agentq_cli.host.process import read_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def oom_kills(*, proc: str = "/proc", mount: str = "/sys/fs/cgroup") -> int | None:

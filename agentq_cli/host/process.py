@@ -8,11 +8,11 @@ processes that are gone, and raises OSError only if the question cannot be answe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 from agentq_cli.base import procfs
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.identity import Identity
+from agentq_cli.base.lean import signal
 from agentq_cli.base.procfs import GONE as GONE
 from agentq_cli.base.procfs import boot_id as boot_id
 from agentq_cli.base.procfs import boot_of as boot_of
@@ -22,9 +22,7 @@ from agentq_cli.base.procfs import stat_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal
-else:
-    import _signal as signal  # without its enums
+    from collections.abc import Iterator
 
 
 class Stat(NamedTuple):

@@ -3,8 +3,6 @@ agent can write to their directory, so each is checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.identity import Identity
 from agentq_cli.model.runs import Check
@@ -12,6 +10,7 @@ from agentq_cli.policy.stall import Signs, Silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeAlias, TypeVar
 
     from agentq_cli.model.checkpoints import Checkpoint

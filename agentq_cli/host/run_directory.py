@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.identity import Identity
@@ -20,6 +19,7 @@ from agentq_cli.policy.stall import Silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from agentq_cli.host.exit_record import ExitSlot

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-import socket
 
+from agentq_cli.base.lean import signal, socket
 from agentq_cli.host import handing, keeper, kernel, shim
 from agentq_cli.host.launch import HELD_SIGNALS
 
@@ -29,9 +28,6 @@ MOST_RUNS = 200
 
 READY = b"r"
 """What a keeper writes to its launcher when it can be given a run."""
-
-SET_MASK = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
-"""Without the wrapper, which turns the old mask into enums."""
 
 
 def main(launcher: socket.socket) -> NoReturn:
@@ -79,7 +75,7 @@ def _next(launcher: socket.socket) -> Asked | None:
 def _reset(*keep: int) -> None:
     """Be as before the run. What the run locked is let go with its descriptors."""
     handing.close_all_but(0, 1, 2, *keep)
-    SET_MASK(signal.SIG_SETMASK, HELD_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_SETMASK, HELD_SIGNALS)
     os.umask(0o077)
     os.chdir("/")
 

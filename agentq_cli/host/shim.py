@@ -7,12 +7,11 @@ run ends by its own limits or at a person's request.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-from collections.abc import Iterable
 
 from agentq_cli.base.clock import Clock, monotonic_ms
+from agentq_cli.base.context import suppress
+from agentq_cli.base.lean import signal
 from agentq_cli.host import kernel, process, taking, tmpdir, tree
 from agentq_cli.host.kept import CHECK_MS, WAKING, Kept
 from agentq_cli.host.launch import LaunchRequest
@@ -24,6 +23,7 @@ from agentq_cli.policy.stages import Came, Stage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
     from agentq_cli.base.identity import Identity
@@ -227,7 +227,7 @@ class Shim:
 
     def _pass_on(self) -> None:
         """Record that the agent has ended, and remove what it may have put in the place of the records that follow."""
-        with contextlib.suppress(OSError):  # Without the record, what the agent printed tells that it is done.
+        with suppress(OSError):  # Without the record, what the agent printed tells that it is done.
             self._directory.forget_what_follows()
             self._directory.write_passed(self._timed())
 
@@ -316,7 +316,7 @@ class Shim:
         from agentq_cli.host import take_over
 
         # First, since on a busy machine the kernel's timer may end this process before the record of the end is made.
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._directory.post_stop(LEASE, self._clock.now_ms())
         self._kill_marked(grace_ms=0, known=(process.current(),))
         if self._fuse is not None:
@@ -351,9 +351,9 @@ class Shim:
         Without the record the run would look as if it had never started, and would be started again.
         """
         directory = RunDirectory(self._directory.path)
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.chmod(directory.path, 0o700)
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             directory.create()
             if directory.write_start(self._start, self._request.take) or taking.has_taken(directory, self._start):
                 directory.reserve_exit().write(record)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
-from collections.abc import Callable, Mapping, Sequence
 
 from agentq_cli.base.context import suppress
+from agentq_cli.base.lean import signal
 from agentq_cli.host import kernel
 from agentq_cli.host.bound import create_regular
 from agentq_cli.host.launch import LaunchRequest
@@ -17,10 +16,10 @@ from agentq_cli.host.run_directory import RunDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import NoReturn
 
 FAILED = 127
-SET_MASK = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
 LONGEST_REASON = 4096
 OWN_UMASK = 0o077
 OWN_DIRECTORY = "/"
@@ -142,9 +141,8 @@ def _become(
         os.setsid()
         for number, descriptor in enumerate(stdio):
             os.dup2(descriptor, number)
-        # The launcher has already reset the signal handlers. This unwrapped call is used since the wrapper turns the
-        # old mask into enums.
-        SET_MASK(signal.SIG_SETMASK, ())
+        # The launcher has already reset the signal handlers.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _first(program, env, lambda path: os.execve(path, list(argv), env))
     except SpawnError as error:
         os.write(report, str(error).encode(errors="replace")[:LONGEST_REASON])
@@ -152,14 +150,16 @@ def _become(
         os._exit(FAILED)
 
 
-def _programs(program: str, env: Mapping[str, str]) -> list[str]:
+def _programs(program: str, env: Mapping[str, str]) -> Iterator[str]:
     """The files that a command may mean, in the order in which execvp(3) tries them: those that exist in the
     directories of the agent's own PATH. What is in a directory without search permission does not exist, as for a
     shell."""
     if "/" in program or not program:
-        return [program]
-    folders = env.get("PATH", os.defpath).split(":")
-    return [path for folder in folders if os.path.exists(path := f"{folder}/{program}" if folder else program)]
+        yield program
+        return
+    for folder in env.get("PATH", os.defpath).split(":"):
+        if os.path.exists(path := f"{folder}/{program}" if folder else program):
+            yield path
 
 
 def _first(program: str, env: Mapping[str, str], start: Callable[[str], int]) -> int:
@@ -191,4 +191,4 @@ def _reason(program: str, env: Mapping[str, str], error: OSError) -> str:
         return os.strerror(error.errno or 0)
     if "/" in program:
         return "the interpreter of its #! line is missing" if os.path.exists(program) else os.strerror(errno.ENOENT)
-    return "the interpreter of its #! line is missing" if _programs(program, env) else "not found on PATH"
+    return "the interpreter of its #! line is missing" if any(_programs(program, env)) else "not found on PATH"

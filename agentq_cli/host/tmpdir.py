@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import stat
 from _blake2 import blake2b  # the same as hashlib's, without loading OpenSSL into each keeper
-from collections.abc import Iterator, Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 PREFIX = "agentq-"
 NAME_BYTES = 6

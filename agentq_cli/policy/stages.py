@@ -10,12 +10,12 @@ it out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from agentq_cli.base.enumeration import StrEnum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from agentq_cli.model.runs import Check
 
 

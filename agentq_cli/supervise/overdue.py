@@ -107,7 +107,8 @@ def find(worker: Worker, task: Task, directory: RunDirectory, config: Config, st
         return Overdue(*since, ()) if since is not None and since[1] > grace + LONG_MS else None
     agent = directory.agent()
     if since is not None and since[1] > grace + SLACK_MS:
-        left = _sorted(tree.below([start.identity]))
+        # A keeper that has nothing below hangs itself: in a directory, or before a program, that cannot be read.
+        left = _sorted(tree.below([start.identity]) or [start.identity])
         if left and (not left[0].endable or since[1] > grace + LONG_MS):
             return Overdue(*since, left)
     elif since is None and agent is not None and not process.alive(agent):

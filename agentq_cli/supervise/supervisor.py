@@ -348,7 +348,7 @@ class Supervision:
         poll.register(signals.fileno(), select.POLLIN)
         for descriptor in self._hooks.descriptors():
             poll.register(descriptor, select.POLLIN)
-        shims = self._runs.poll(poll)
+        self._runs.poll(poll)
         soonest = monotonic_ms() + self._timeout()
         end = min(soonest, monotonic_ms() + (SAFETY_NET_MS if self._runs.by_id else self._quiet.patience()))
         while True:
@@ -363,9 +363,6 @@ class Supervision:
                     break
             elif bell is None or [descriptor for descriptor, _ in ready] != [bell.fileno()] or bell.rung():
                 break  # a bell may be rung by what this process itself has done
-        for descriptor, _ in ready:
-            if descriptor in shims:
-                shims[descriptor].ended = True
         if not ready and not self._runs.by_id:
             self._queue.rest()
 

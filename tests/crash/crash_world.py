@@ -199,6 +199,10 @@ class World:
         self._started.append(started)
         return started
 
+    def disown(self, lost: list[Started]) -> None:
+        """Forget commands whose server is gone."""
+        self._started = [each for each in self._started if each not in lost]
+
     def agentq(self, *argv: str, crash: dict[str, Any] | None = None, seconds: float = DEADLINE) -> Done:
         """Run agentq to its end."""
         return self.start(*argv, crash=crash).wait(seconds)
@@ -253,12 +257,12 @@ class World:
             os.write(self._gate, b"\n" * 64)
 
     def record(self, run: str, name: str) -> dict[str, Any] | None:
-        """A record of a run's directory, None where it is not there or not whole. That of its `agent` is a line of the
-        `start` record."""
+        """A record of a run's directory; None if it is not there or not whole. That of its `agent`, or of the program
+        that came after it, is the last line of the `start` record."""
         session, _, number = run.partition("/")
         file = self.state / "sessions" / session / "runs" / number / ("start" if name == "agent" else name)
         lines = record_files.lines(str(file)) or []
-        return record_files.parse(lines[name == "agent"]) or None if len(lines) > (name == "agent") else None
+        return record_files.parse(lines[-(name == "agent")]) or None if len(lines) > (name == "agent") else None
 
     def pid(self, run: str, name: str) -> int:
         """The pid in a run's `start` or `agent` record, once it is there."""

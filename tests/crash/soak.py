@@ -118,12 +118,17 @@ class Soak:
             return
         self.counts["killed namespace"] += 1
         server = self.containers.pop(self.chance.randrange(len(self.containers)))
-        lost = {id(started) for started in self.inside.pop(id(server))}
+        lost = {id(started) for started in self.inside[id(server)]}
         self.supervisors = [process for process in self.supervisors if id(process) not in lost]
         self.commands = [(what, process) for what, process in self.commands if id(process) not in lost]
-        server.end_namespace()
+        self.end(server)
         self.containers.append(ForkServer(UNSHARE))
         self.inside[id(self.containers[-1])] = []
+
+    def end(self, server: ForkServer) -> None:
+        """Kill a namespace; nobody knows any more how what was in it ended."""
+        server.end_namespace()
+        self.world.disown(self.inside.pop(id(server)))
 
     def live(self) -> list[str]:
         """The addresses of live tasks; the index may not exist yet."""
@@ -268,8 +273,8 @@ class Soak:
             self.counts["killed supervisor"] += 1
             process.kill()
         while self.containers:  # What runs on in them has nobody there any more; it is the machine's now.
-            self.containers.pop().end_namespace()
-        found = recover(self.world, 1, strict=False)
+            self.end(self.containers.pop())
+        found = recover(self.world, 1, strict=False, seconds=MOST_LIVE * 5)
         bad = self.world.root / "bad"
         if bad.exists():
             found += [f"an agent found: {line}" for line in bad.read_text().splitlines()]

@@ -7,19 +7,22 @@ import select
 import signal
 import socket
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from supervised_runs import RunHandle, Runs, until
 
 from agentq_cli.base import procfs
 from agentq_cli.base.clock import monotonic_ms
-from agentq_cli.host import handing, keeper, kernel, lease_file, process, serving, shim, tree
+from agentq_cli.host import handing, keeper, kernel, lease_file, process, serving, shim, spawn, tree
 from agentq_cli.host.lease_file import Lease
 from agentq_cli.host.place import Place
+from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.host.stop import request_stop
 from agentq_cli.model.addresses import RunId
-from agentq_cli.supervise import recovery, strays
+from agentq_cli.supervise import overdue, recovery, strays
 from agentq_cli.supervise.watch import Watched
 
 READS = "echo ready; read line < {}; exit {}"
@@ -144,6 +147,33 @@ def test_an_agent_in_the_making_ends_with_its_run_though_no_record_names_it(runs
     run.shim_ended()
     os.close(line)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_keeper_that_hangs_before_its_agent_is_reported_as_overdue(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held where nothing but the hanging file system could let it go on."""
+    monkeypatch.setattr(overdue, "grace_ms", lambda *_: 0)
+    request = runs.request("/bin/true")
+    pid = os.fork()
+    if pid == 0:
+        kernel.name_process(keeper.name(1))
+        spawn.kernel.spawn = lambda *_: os.kill(os.getpid(), signal.SIGSTOP)  # type: ignore[assignment]
+        shim.keep(request.encode())
+        os._exit(1)
+    until(lambda: state(pid) == "T", "it hangs")
+    directory = RunDirectory(request.run_dir)
+    launch = SimpleNamespace(repository=None, timeout_ms=None)
+    task = SimpleNamespace(work=SimpleNamespace(launch=launch))
+    find = partial(overdue.find, None, task, directory, None, str(runs.state_dir))
+    assert directory.post_stop("cancelled", 1)
+    assert find() is None
+    os.utime(directory.file("stop"), (1, 1))
+    found = find()
+    assert found is not None
+    assert [each.pid for each in found.left] == [pid]
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def state(pid: int) -> str | None:

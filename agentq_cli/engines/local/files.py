@@ -58,9 +58,15 @@ def unchecked_outbound(state: StateDir, session: str, busy_ms: int) -> Iterator[
     def connect() -> sqlite3.Connection:
         return opening.connect(path, "outbound", create=False, busy_ms=busy_ms)
 
+    def connect_to_keep() -> sqlite3.Connection:
+        database = connect()
+        # A turn writes to it, and syncs the directory before its own commit, which relies on what was written.
+        database.execute("PRAGMA synchronous = FULL")
+        return database
+
     if state.kept is None:
         with closing(connect()) as database:
             yield database
         return
-    with state.kept.lend((path,), busy_ms, connect) as database:
+    with state.kept.lend((path,), busy_ms, connect_to_keep) as database:
         yield database

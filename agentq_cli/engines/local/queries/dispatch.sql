@@ -65,11 +65,9 @@ SELECT name FROM sessions INDEXED BY sessions_paused WHERE paused_at IS NOT NULL
 -- What comes with time alone: a task becomes due or expires, a hold ends.
 -- name: ahead
 SELECT
-  (SELECT min(at) FROM (
-     SELECT min(due_at) AS at FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :after
-     UNION ALL
-     SELECT min(expires_at) FROM tasks INDEXED BY tasks_expiring
-     WHERE ended_at IS NULL AND expires_at > :after AND status <> 'running')),
+  (SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :after),
+  (SELECT min(expires_at) FROM tasks INDEXED BY tasks_expiring
+   WHERE ended_at IS NULL AND expires_at > :after AND status <> 'running'),
   (SELECT min(until) FROM holds WHERE until > :after)
 
 -- name: any_due
@@ -184,8 +182,11 @@ WHERE posted = 0 AND id > :after ORDER BY id LIMIT 100
 -- name: posted
 UPDATE task_runs SET posted = 1 WHERE session = :session AND seq = :seq AND attempt = :attempt
 
+-- A turn that came to nothing may have posted the same before.
 -- name: post
-INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at) ON CONFLICT DO NOTHING
+INSERT INTO messages_out (id, kind, content, created_at) VALUES (:id, 'result', :content, :at)
+ON CONFLICT (id) DO UPDATE SET kind = excluded.kind
+WHERE kind = excluded.kind AND content = excluded.content AND created_at = excluded.created_at
 
 -- The audit log decides, even if somebody else wrote a row with that name before.
 -- name: post_again
