@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
 DEFAULT_GRACE_MS = 5_000
-DEFAULT_PATIENCE_MS = 5_000
+PATIENCE_MS = 5_000
 # A killed process in uninterruptible sleep dies late; a later check finds what it started meanwhile.
 KILL_AGAIN_MS = 200
 SETTLE_MS = 10  # During exec, a process briefly shows an empty environment.
@@ -107,9 +107,10 @@ def writing(directory: str, names: Iterable[str]) -> set[Identity]:
 
 
 def _descriptors(pid: int) -> list[str]:
+    """From the last to the first: one that closes the last ones by its exec is then met as the program."""
     folder = f"/proc/{pid}/fd"
     try:
-        return [f"{folder}/{number}" for number in os.listdir(folder)]
+        return [f"{folder}/{number}" for number in sorted(map(int, os.listdir(folder)), reverse=True)]
     except GONE:
         return []
 
@@ -225,19 +226,18 @@ def kill_orphans(
     state_dir: str,
     *,
     grace_ms: int = DEFAULT_GRACE_MS,
-    patience_ms: int = DEFAULT_PATIENCE_MS,
     known: Iterable[Identity] = (),
 ) -> bool:
     """End what a run without a shim has left behind (see `Orphans`). `known` is its agent, if the record names one.
 
-    True once nothing is left. False if something still exists `patience_ms` after the first KILL (a process of another
+    True once nothing is left. False if something still exists `PATIENCE_MS` after the first KILL (a process of another
     user, or one that hangs in the kernel): then slot and session are not free, and the caller tries again.
     """
     orphans = Orphans(run, state_dir, grace_ms, known)
     started = monotonic_ms()
     while not orphans.step():
         left = started + grace_ms - monotonic_ms()
-        if left <= -patience_ms:
+        if left <= -PATIENCE_MS:
             return False
         wait_gone(orphans.left, left if left > 0 else KILL_AGAIN_MS)
         select.poll().poll(SETTLE_MS)

@@ -137,13 +137,13 @@ def test_the_cost_goes_on_counting_over_the_attempts(aq: Driven, calls) -> None:
 
 
 def test_the_time_goes_on_counting_over_the_attempts(aq: Driven) -> None:
-    check = "sleep 2.2; false"
-    aq.exec("true", given=("--timeout", "4s", "--retries", "5", "--backoff", "1ms", "--check", check))
+    check = "sleep 1.7; false"
+    aq.exec("true", given=("--timeout", "3s", "--retries", "1", "--backoff", "1ms", "--check", check))
     aq.drain(code=1)
     runs = aq.runs()
     assert (runs["default/1.1"]["status"], runs["default/1.1"]["failure_class"]) == ("error", "check")
     assert runs["default/1.2"]["failure_class"] == "timeout"
-    assert runs["default/1.2"]["duration_ms"] < 3500
+    assert runs["default/1.2"]["duration_ms"] < 2700
 
 
 @pytest.mark.parametrize("code", [126, 127])

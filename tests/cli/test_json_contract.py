@@ -7,12 +7,13 @@ import json
 import signal
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import jsonschema
 import pytest
-from agentq_process import ROOT, Agentq
-from driven import Driven, held
+from agentq_process import ROOT
+from driven import IMPATIENT, Driven, held
 
 NULL = {"type": "null"}
 TEXT, INT, NUMBER, BOOL = {"type": "string"}, {"type": "integer"}, {"type": "number"}, {"type": "boolean"}
@@ -434,21 +435,6 @@ def error_of(aq: Driven, *arguments: str, code: int, kind: str, **options: Any) 
     assert items is None or [item["code"] for item in items] == [code]
 
 
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A command that waits for a lock for as long as a command waits; started early, for that is long."""
-    base = tmp_path_factory.mktemp("busy")
-    (base / "home").mkdir()
-    program = Agentq(base / "home", base / "state")
-    program("submit", "--exec", "--", "true")
-    holder = sqlite3.connect(base / "state" / "sessions" / "default" / "inbound.db", isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-    yield program.start("submit", "--json", "--exec", "--", "true")
-    holder.close()
-    program.stop()
-
-
-@pytest.mark.usefixtures("busy")
 def test_errors_have_their_code_and_kind(aq: Driven) -> None:
     aq.batch({"exec": ["sh", "-c", "exit 9"]}, {"exec": ["true"], "session": "bad"}, {"exec": ["true"], "in": "1h"})
     error_of(aq, "lisst", code=2, kind="usage")
@@ -468,10 +454,8 @@ def test_errors_have_their_code_and_kind(aq: Driven) -> None:
     error_of(aq, "show", "1", code=70, kind="bug", env={"PYTHONPATH": f"{hooks}:{ROOT}"})
 
 
-def test_busy_is_5(busy: Any) -> None:
-    out, err = busy.communicate(timeout=60)
-    assert busy.returncode == 5
-    found = json.loads(out)
-    jsonschema.validate(found, ERROR)
-    assert (found["code"], found["kind"]) == (5, "busy")
-    assert err == f"agentq: error: {found['message']}\n"
+def test_busy_is_5(aq: Driven) -> None:
+    aq.exec("true")
+    with closing(sqlite3.connect(aq.state_dir / "sessions/default/inbound.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        error_of(aq, "submit", "--exec", "--", "true", code=5, kind="busy", env=aq.agentq.constants(**IMPATIENT))

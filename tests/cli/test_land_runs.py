@@ -215,6 +215,7 @@ def test_a_push_that_is_refused_is_pushed_by_the_next_run(work: Landing, aq: Dri
     assert work.log() == [], "a fast-forward"
 
 
+@pytest.mark.slow
 def test_a_check_that_fails_after_the_merge_is_the_works_fault_unless_the_branch_fails_it_too(
     work: Landing, aq: Driven
 ) -> None:
@@ -262,6 +263,7 @@ def test_a_session_lands_again_and_again_from_where_it_landed(work: Landing, aq:
     assert runs["docs/2.1"]["landed"] == work.git("rev-parse", "main")
 
 
+@pytest.mark.slow
 def test_a_branch_that_begins_at_another_tasks_work(work: Landing, aq: Driven) -> None:
     options = ("-C", str(work.path), "--worktree", "--exec", "--")
     aq.submit(*options, "sh", "-c", save("first", "first"))

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from driven import Driven, held, until
+from sampling import in_gate
 
 MIB = 1 << 20
 NUMBER = r"-?[0-9,]+ MiB"
@@ -346,7 +347,7 @@ def test_agents_and_queues_that_are_held_are_listed_beside_the_gates(aq: Driven)
 # No busy loop
 
 
-@pytest.mark.parametrize("gate", ["memory", "stagger"])
+@pytest.mark.parametrize("gate", in_gate(["memory", "stagger"], "memory"))
 def test_a_supervisor_that_is_held_sleeps(aq: Driven, limit: Limited, gate: str) -> None:
     """Case 25. The kernel counts how often it went to sleep, and how much of the processor it used."""
     limit(**MEMORY_MET)

@@ -26,18 +26,20 @@ def locked(path: Path) -> Iterator[None]:
         holder.close()
 
 
-def supervising(aq: Driven, *arguments: str) -> tuple[Process, Path]:
+def supervising(aq: Driven, *arguments: str, **constants: int) -> tuple[Process, Path]:
     """A supervisor that is on duty, and the file that it prints into."""
     log = aq.home / "log"
+    soon = aq.agentq.constants(**constants) if constants else None
     with log.open("w") as file:
-        supervisor = aq.start("run", *arguments, stdout=file, stderr=file)
+        supervisor = aq.start("run", *arguments, stdout=file, stderr=file, env=soon)
     until(lambda: aq.json("workers")["supervisors"], what="duty")
     return supervisor, log
 
 
 def test_an_index_that_is_locked_for_long_ends_no_supervisor(aq: Driven) -> None:
     aq.batch({"exec": held("one"), "session": "a"}, {"exec": ["true"], "session": "b", "in": "1s"})
-    supervisor, log = supervising(aq)
+    soon = {"supervise.guard:LONGEST_AGAIN_MS": 800, "engines.local.connection:WATCHING_BUSY_MS": 300}
+    supervisor, log = supervising(aq, **soon)
     aq.started("one")
     with locked(aq.state_dir / "agentq.db"):
         aq.let_go("one")
@@ -132,7 +134,7 @@ def launcher_of(supervisor: Process) -> int:
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_launcher_that_is_stopped_or_killed_is_replaced(aq: Driven, how: signal.Signals) -> None:
     aq.exec("true")
-    supervisor, _ = supervising(aq)
+    supervisor, _ = supervising(aq, **{"host.launch:ANSWER_SECONDS": 1})
     aq("wait", "1")
     launcher = launcher_of(supervisor)
     os.kill(launcher, how)

@@ -163,7 +163,7 @@ def test_a_live_process_of_another_user_counts_as_alive_and_is_not_signalled(nob
             keeper_is(directory / "start", others.pid)
             # The keeper is somebody else's: the run goes on, whoever looks, and the session's next task waits.
             assert "recover" not in nobody("sweep", "--no-wake").stdout
-            nobody("cancel", "s/1")
+            nobody("cancel", "s/1", env=nobody.program.constants(**{"supervise.cancel:PATIENCE_MS": 300}))
             nobody("sweep", "--no-wake")
             assert statuses(nobody) == {"s/1": "running", "s/2": "queued"}
             assert alive(others.pid)
@@ -189,7 +189,7 @@ def test_an_agent_of_another_user_keeps_its_slot_until_it_is_gone(nobody: User) 
     with subprocess.Popen(["sleep", "600"]) as others:
         try:
             rewrite(directory / "start", lambda record: record | identity(others.pid))
-            assert "recover" not in nobody("sweep", "--no-wake", timeout=60).stdout
+            assert "recover" not in nobody("sweep", "--no-wake", env=impatient(nobody), timeout=60).stdout
             assert statuses(nobody) == {"s/1": "running", "s/2": "queued"}
             # A supervisor that looks after it goes on with other sessions meanwhile.
             second = nobody.start("run")
@@ -202,6 +202,11 @@ def test_an_agent_of_another_user_keeps_its_slot_until_it_is_gone(nobody: User) 
     nobody("wait", "s/2", "--timeout", "60s")
     assert statuses(nobody) == {"s/1": "failed", "s/2": "completed", "default/1": "completed"}
     second.kill()
+
+
+def impatient(user: User) -> dict[str, str]:
+    """The environment of one that soon leaves to later what cannot be ended."""
+    return user.program.constants(**{"host.tree:PATIENCE_MS": 300})
 
 
 def statuses(user: User) -> dict[str, str]:
@@ -335,7 +340,7 @@ def test_what_a_gone_keeper_left_and_cannot_be_ended_is_told_of(nobody: User, pl
     os.kill(keeper, signal.SIGKILL)
     until(lambda: not alive(keeper), what="end of the keeper")
     planned = nobody("sweep", "--dry-run", "--no-wake").stdout
-    done = nobody("sweep", "--no-wake").stdout
+    done = nobody("sweep", "--no-wake", env=impatient(nobody)).stdout
     for said in (planned, done):
         assert f"overdue s/1.1: its keeper process is gone, cannot be ended: pid {agent}, user root" in said
     assert "its keeper process is gone" in late(nobody)

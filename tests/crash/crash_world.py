@@ -257,7 +257,7 @@ class World:
             os.write(self._gate, b"\n" * 64)
 
     def record(self, run: str, name: str) -> dict[str, Any] | None:
-        """A record of a run's directory, None where it is not there or not whole. That of its `agent`, or of the program
+        """A record of a run's directory; None if it is not there or not whole. That of its `agent`, or of the program
         that came after it, is the last line of the `start` record."""
         session, _, number = run.partition("/")
         file = self.state / "sessions" / session / "runs" / number / ("start" if name == "agent" else name)
