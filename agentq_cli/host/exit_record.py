@@ -21,9 +21,9 @@ class ExitSlot:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._path = f"{directory}/exit"
-        self._temporary = f"{self._path}.{os.getpid()}"
-        self._placed = False
-        self._descriptor = os.open(self._temporary, files.FOR_WRITING, 0o600)
+        self._reserved = f"{directory}/{files.RESERVED_EXIT}"
+        self._name = f"{self._path}.{os.getpid()}"
+        self._descriptor = os.open(self._name, files.FOR_WRITING, 0o600)
         try:
             _allocate(self._descriptor, 0)
         except OSError:
@@ -39,12 +39,12 @@ class ExitSlot:
         return False
 
     def place(self) -> None:
-        """Give the record its place, where it is empty. The caller syncs the directory before anything can end."""
-        os.rename(self._temporary, self._path)
-        self._placed = True
+        """Give the space the name under which it is found. The caller syncs the directory before anything can end."""
+        os.rename(self._name, self._reserved)
+        self._name = self._reserved
 
     def write(self, record: Exit) -> None:
-        """Write the record, durably, to its place. Raises OSError, also if the agent has taken that away."""
+        """Write the record, durably, and put it in its place. Raises OSError, also if the agent has taken that away."""
         data = files.encode(shortened(record).document())
         try:
             # Into the block that is reserved: no reader takes a part of it, or zeros behind it, for the record.
@@ -53,11 +53,11 @@ class ExitSlot:
             if written.st_size > len(data):
                 os.ftruncate(self._descriptor, len(data))
             os.fsync(self._descriptor)
-            if not self._placed:
-                self.place()
+            if not os.path.samestat(written, os.lstat(self._name)):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._name)
+            os.rename(self._name, self._path)
+            if self._name != self._reserved:
                 files.sync_directory(self._directory)
-            elif not os.path.samestat(written, os.lstat(self._path)):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
         finally:
             os.close(self._descriptor)
 
@@ -65,7 +65,7 @@ class ExitSlot:
         """Release the space: there will be no record."""
         os.close(self._descriptor)
         with suppress(FileNotFoundError):
-            os.unlink(self._path if self._placed else self._temporary)
+            os.unlink(self._name)
 
 
 def shortened(record: Exit) -> Exit:

@@ -20,27 +20,36 @@ FOR_WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEX
 FOR_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+RESERVED_EXIT = "exit.reserved"
+"""The name of an exit record from the start of its run until its end. It is durable before the agent starts; so is the
+record, under one of its two names, once its content is."""
+
+AGENT = b', "agent": '
+"""What precedes the place in a `start` record for the process of its agent. Nothing that a keeper writes before it
+contains this."""
+
+NOBODY = b"null".ljust(64)
+"""That place while it is empty. It has room for each process."""
+
+
 def load(path: str) -> dict[str, Any] | None:
-    """The record as a dict; {} if it exists but is unreadable, None if it does not exist.
-
-    It is the first line of its file. Raises OSError as `lines` does.
-    """
-    found = lines(path)
-    return None if found is None else parse(found[0])
+    """The record as a dict; {} if it exists but is unreadable, None if it does not exist. Raises OSError as `read`
+    does."""
+    found = read(path)
+    return None if found is None else parse(found)
 
 
-def parse(line: bytes) -> dict[str, Any]:
+def parse(record: bytes) -> dict[str, Any]:
     """A record as it was written; {} if that is unreadable."""
     try:
-        document = loads(line.decode())
+        document = loads(record.decode().removesuffix("\n"))
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
 
-def lines(path: str) -> list[bytes] | None:
-    """The lines of a file of records, at least one; what follows the last line feed counts as one. None if it does not
-    exist.
+def read(path: str) -> bytes | None:
+    """The content of a record; None if it does not exist.
 
     The agent can write to the directory, so a pipe, a link or a directory in its place counts as an empty file. Any
     other failure is raised: a run must not look dead because we are out of descriptors.
@@ -51,25 +60,38 @@ def lines(path: str) -> list[bytes] | None:
         return None
     except OSError as error:
         if error.errno in UNFIT:
-            return [b""]
+            return b""
         raise
     try:
-        whole = os.read(descriptor, LARGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        return os.read(descriptor, LARGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)
-    return whole.removesuffix(b"\n").split(b"\n")
+
+
+def with_agent(record: bytes) -> bytes:
+    """A `start` record with an empty place for its agent."""
+    return b"%b%b%b}\n" % (record[: record.rindex(b"}")], AGENT, NOBODY)
+
+
+def without_agent(record: bytes) -> tuple[bytes, bytes | None]:
+    """A `start` record without its agent, and the agent; None if it has no place for one. What is written there while
+    it is read does not make the rest unreadable."""
+    start, place, agent = record.partition(AGENT)
+    return (start + b"}", agent.removesuffix(b"}\n").rstrip()) if place else (record, None)
 
 
 def link(path: str, document: Mapping[str, Any], *, locked: bool = False) -> int | None:
     """Put a document in place, complete; the caller syncs and closes the descriptor that is returned, and syncs the
     directory. None: there is one already.
 
-    With `locked` it is locked until the descriptor is closed, if the file system supports such locks, and says so.
+    With `locked` it is locked until the descriptor is closed, if the file system supports such locks, and says so; and
+    it has a place for the agent.
     """
     temporary = f"{path}.{os.getpid()}"
-    descriptor = os.open(temporary, FOR_WRITING | os.O_APPEND, 0o600)
+    descriptor = os.open(temporary, FOR_WRITING, 0o600)
     try:
-        _write_all(descriptor, encode({**document, "locked": lock(descriptor)} if locked else document))
+        record = with_agent(encode({**document, "locked": lock(descriptor)})) if locked else encode(document)
+        _write_all(descriptor, record)
         os.link(temporary, path)
     except OSError as error:
         os.close(descriptor)

@@ -48,6 +48,7 @@ class RunDirectory:
         self.path = os.fspath(path)
         self._made: list[str] = []
         self._lock: int | None = None
+        self._place = 0
 
     def file(self, name: str) -> str:
         """The path of one of the run's files: `stdout`, `stderr`, `prompt`, `heartbeat`, `result`."""
@@ -69,8 +70,8 @@ class RunDirectory:
 
     def start(self) -> Start | Void | None:
         """Who took the run, or took it over last."""
-        document = self._load(self.taking())
-        return None if document is None else records.read_start(document)
+        found = files.read(self.file(self.taking()))
+        return None if found is None else records.read_start(files.parse(files.without_agent(found)[0]))
 
     def takes(self) -> int:
         """How many shims have taken the run so far, one after the death of the other."""
@@ -143,12 +144,15 @@ class RunDirectory:
 
     def agent(self) -> Identity | None:
         """The agent's own process, alive or not; None if it is not recorded."""
-        lines = files.lines(self.file(self.taking()))
-        start = None if lines is None else records.read_start(files.parse(lines[0]))
-        if lines is None or not isinstance(start, Start):
+        found = files.read(self.file(self.taking()))
+        if found is None:
+            return None
+        record, agent = files.without_agent(found)
+        start = records.read_start(files.parse(record))
+        if not isinstance(start, Start):
             return None
         # An older version of agentq wrote a file of this name.
-        document = files.parse(lines[-1]) if len(lines) > 1 else self._load("agent")
+        document = self._load("agent") if agent is None else files.parse(agent)
         return None if document is None else records.read_agent(document, start.identity.boot_id)
 
     def pid(self) -> int | None:
@@ -157,10 +161,11 @@ class RunDirectory:
         return None if agent is None else agent.pid
 
     def write_agent(self, pid: int, start_time: int) -> None:
-        """Record the agent's process, or that of another program of the run which comes after it, as a line of the
+        """Record the agent's process, or that of another program of the run which comes after it, in its place in the
         `start` record that this process holds. Not synced: the record means nothing after a reboot."""
         assert self._lock is not None
-        os.write(self._lock, b'{"pid": %d, "start_time": %d}\n' % (pid, start_time))
+        agent = b'{"pid": %d, "start_time": %d}' % (pid, start_time)
+        os.pwrite(self._lock, agent.ljust(len(files.NOBODY)), self._place)
 
     def stop(self) -> Stop | None:
         """The recorded request to end the run, or None; see `post_stop`."""
@@ -275,6 +280,8 @@ class RunDirectory:
     def exit(self) -> Exit | None:
         """How the run ended; None if the record is missing, empty or torn."""
         document = self._load("exit")
+        if document is None:  # its last name may have been lost with the power
+            document = self._load(files.RESERVED_EXIT)
         return None if document is None else records.read_exit(document)
 
     def reserve_exit(self) -> ExitSlot:
@@ -309,6 +316,7 @@ class RunDirectory:
             return False
         if locked:
             self._lock = descriptor
+            self._place = os.fstat(descriptor).st_size - len(files.NOBODY) - len(b"}\n")
         try:
             if slot is not None:
                 slot.place()

@@ -258,11 +258,11 @@ class World:
 
     def record(self, run: str, name: str) -> dict[str, Any] | None:
         """A record of a run's directory; None if it is not there or not whole. That of its `agent`, or of the program
-        that came after it, is the last line of the `start` record."""
+        that came after it, is in the `start` record."""
         session, _, number = run.partition("/")
         file = self.state / "sessions" / session / "runs" / number / ("start" if name == "agent" else name)
-        lines = record_files.lines(str(file)) or []
-        return record_files.parse(lines[-(name == "agent")]) or None if len(lines) > (name == "agent") else None
+        found = record_files.load(str(file)) or None
+        return found and (found.get("agent") if name == "agent" else found)
 
     def pid(self, run: str, name: str) -> int:
         """The pid in a run's `start` or `agent` record, once it is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 
@@ -34,8 +35,9 @@ def test_the_agent_is_on_record_beside_its_keeper(runs, older: bool) -> None:
     assert (run.agent_pid(), process.alive(agent)) == (int(run.text()), True)
     if older:
         # As written by a keeper of an older agentq.
-        start, line = run.path("start").read_text().splitlines()
-        run.path("start").write_text(start + "\n")
+        start = json.loads(run.path("start").read_text())
+        line = json.dumps(start.pop("agent"))
+        run.path("start").write_text(json.dumps(start) + "\n")
         assert run.directory.agent() is None
         run.path("agent").write_text(line + "\n")
         assert run.directory.agent() == agent

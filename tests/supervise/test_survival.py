@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -145,8 +146,8 @@ def test_recovery_finds_an_agent_that_its_keeper_had_no_time_to_record(runs) -> 
     run.says("ready")
     agent = run.directory.agent()
     kill_shim(run)
-    start, _ = run.path("start").read_text().splitlines()
-    run.path("start").write_text(start + "\n")
+    start = json.loads(run.path("start").read_text())
+    run.path("start").write_text(json.dumps(start | {"agent": None}) + "\n")
     with run.path("stdout").open() as shown, subprocess.Popen(["sleep", "60"], stdin=shown) as reader:
         found = recovery.left_behind(run.directory)
         assert (run.directory.agent(), agent in found) == (None, True)

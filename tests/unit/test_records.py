@@ -51,8 +51,11 @@ def test_records_come_back_as_they_were_written(directory) -> None:
     start = start_of_mine()
     assert directory.write_start(start)
     assert directory.start() == start
+    assert directory.agent() is None
     directory.write_agent(*process.own_start())
-    assert directory.agent() == process.current()
+    assert (directory.agent(), directory.start()) == (process.current(), start)
+    whole = json.loads(Path(directory.file("start")).read_text())
+    assert (whole["pid"], whole["agent"]["pid"]) == (os.getpid(), os.getpid())
     assert directory.post_stop("cancelled", 5)
     assert directory.stop() == Stop("cancelled", 5)
     directory.reserve_exit().write(ENDED)
@@ -166,6 +169,18 @@ def test_a_record_of_a_tree_comes_back_and_counts_as_none_if_anything_in_it_is_n
         assert read({each: value for each, value in record._asdict().items() if each != key}) is None, key
 
 
+@pytest.mark.parametrize("written", [0, 1, 9, 20])
+def test_a_start_record_is_read_while_its_agent_is_filled_in(directory, written) -> None:
+    assert directory.write_start(start := start_of_mine())
+    file = Path(directory.file("start"))
+    empty = file.read_bytes()
+    directory.write_agent(*process.own_start())
+    place = empty.index(b"null  ")
+    file.write_bytes(file.read_bytes()[: place + written] + empty[place + written :])
+    assert directory.start() == start
+    assert directory.agent() is None
+
+
 @pytest.mark.parametrize("torn", [b"", b'{"pid": 12, "sta'])
 def test_a_torn_start_record_names_nobody_alive_and_keeps_the_run_taken(directory, torn) -> None:
     Path(directory.file("start")).write_bytes(torn)
@@ -188,15 +203,24 @@ def test_exit_space_is_on_disk_before_there_is_a_record(directory) -> None:
     assert os.listdir(directory.path) == ["exit"]
 
 
-def test_exit_space_has_its_place_with_the_start_record_and_says_if_that_was_taken_away(directory) -> None:
+def test_exit_space_has_a_name_with_the_start_record_and_says_if_that_was_taken_away(directory) -> None:
     slot = directory.reserve_exit()
     assert directory.write_start(start_of_mine(), slot=slot)
-    assert (sorted(os.listdir(directory.path)), directory.exit()) == (["exit", "start"], None)
-    Path(directory.file("exit")).rename(directory.file("moved"))
-    Path(directory.file("exit")).write_text("{}")
+    assert (sorted(os.listdir(directory.path)), directory.exit()) == (["exit.reserved", "start"], None)
+    Path(directory.file("exit.reserved")).rename(directory.file("moved"))
+    Path(directory.file("exit.reserved")).write_text("{}")
     with pytest.raises(FileNotFoundError, match="exit"):
         slot.write(ENDED)
     directory.reserve_exit().write(ENDED)
+    assert directory.exit() == ENDED
+
+
+def test_an_exit_record_counts_by_either_of_its_names(directory) -> None:
+    slot = directory.reserve_exit()
+    assert directory.write_start(start_of_mine(), slot=slot)
+    slot.write(ENDED)
+    assert sorted(os.listdir(directory.path)) == ["exit", "start"]
+    os.rename(directory.file("exit"), directory.file("exit.reserved"))  # as after a power failure
     assert directory.exit() == ENDED
 
 
@@ -208,7 +232,7 @@ def test_where_space_cannot_be_reserved_zeros_hold_it_and_are_no_record(director
     monkeypatch.setattr(kernel, "reserve", refuse)
     slot = directory.reserve_exit()
     assert directory.write_start(start_of_mine(), slot=slot)
-    assert (os.path.getsize(directory.file("exit")), directory.exit()) == (4096, None)
+    assert (os.path.getsize(directory.file("exit.reserved")), directory.exit()) == (4096, None)
     assert not slot.disk_full()
     slot.write(ENDED)
     assert (directory.exit(), Path(directory.file("exit")).read_bytes()[-2:]) == (ENDED, b"}\n")
