@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from driven import HELD, Driven, alive, until
 
+from agentq_cli.host import record_files
+
 STAND_IN = """
 import json, os, sys
 prompt = sys.stdin.read()
@@ -45,7 +47,7 @@ def run_dir(aq: Driven, name: str = "1.1") -> Path:
 def keeper(aq: Driven, name: str = "1.1") -> int:
     """The keeper that has the run, by its newest record."""
     newest = max(run_dir(aq, name).glob("start*"), key=lambda path: (len(path.name), path.name))
-    return int(json.loads(newest.read_text())["pid"])
+    return int(record_files.load(str(newest))["pid"])
 
 
 def kill(pid: int) -> None:

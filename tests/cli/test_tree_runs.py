@@ -14,6 +14,8 @@ import pytest
 from driven import HELD, Driven, alive, until
 from tree_work import TreeWork
 
+from agentq_cli.host import record_files
+
 
 @pytest.fixture
 def work(aq: Driven) -> TreeWork:
@@ -119,7 +121,7 @@ def keeper_of(aq: Driven, run: str) -> int:
     session, _, name = run.partition("/")
     found = (aq.state_dir / f"sessions/{session}/runs/{name}").glob("start*")
     newest = max(found, key=lambda path: (len(path.name), path.name))
-    return int(json.loads(newest.read_text())["pid"])
+    return int(record_files.load(str(newest))["pid"])
 
 
 def test_a_sweep_alone_brings_a_run_whose_keeper_died_through_all_of_it(work: TreeWork, aq: Driven) -> None:
