@@ -5,7 +5,6 @@ from __future__ import annotations
 from agentq_cli.base.errors import Usage
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import moving
-from agentq_cli.engines.fleet.transaction import MOST_ROWS
 from agentq_cli.engines.steps import dependencies, environments, submit
 from agentq_cli.model.addresses import Address
 
@@ -43,7 +42,7 @@ def store(
         stored.update(zip(own[session], found, strict=True))
         if seqs:
             first[session] = min(seqs)
-        if len(new) >= MOST_ROWS:
+        if len(new) >= submit.MOST_ROWS:
             write.store(new)
             new.clear()
     write.store(new)

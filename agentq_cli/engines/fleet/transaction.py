@@ -35,9 +35,6 @@ NOTHING: Mapping[str, object] = {}
 QUIET = ("start", "adopt")
 """The events that concern nobody who waits."""
 
-MOST_ROWS = 1000
-"""How many new tasks are sent at once, so that the server never waits for long in mid-transaction."""
-
 MOST_INSERTED = 10
 """How many new tasks are sent as a statement; more are copied, which takes a message more and a third of the time."""
 
@@ -218,10 +215,8 @@ class Writing(Asking):
 
     def store(self, new: Sequence[Entering]) -> None:
         """Add the rows of new tasks, of whichever sessions."""
-        for first in range(0, len(new), MOST_ROWS):
-            self._store(new[first : first + MOST_ROWS])
-
-    def _store(self, new: Sequence[Entering]) -> None:
+        if not new:
+            return
         columns = _columns(new)
         each = zip(*columns.values(), strict=True)
         if self.commit.answers is not None:
