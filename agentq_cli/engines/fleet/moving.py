@@ -108,11 +108,13 @@ class Moving:
 
     def _take_environments(self, cargo: Cargo) -> None:
         """The environments that are on this machine; another host's stay there."""
-        here, numbers = self._queue.here, dict[str, int]()
+        here, numbers, positions = self._queue.here, dict[str, int](), dict[int, int | None]()
 
         def position(number: int) -> int | None:
-            text = environments.find(here, number)
-            return None if text is None else numbers.setdefault(text, len(numbers))
+            if number not in positions:
+                text = environments.find(here, number)
+                positions[number] = None if text is None else numbers.setdefault(text, len(numbers))
+            return positions[number]
 
         cargo.number_environments(position)
         cargo.environments[:] = numbers
