@@ -137,10 +137,11 @@ class Calls(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """When the next task becomes due or expires (`due`), and when the next hold on an agent ends by itself (`lift`);
-    None for never."""
+    """When the next task becomes `due`, when the next one `expires`, and when the next hold on an agent ends by itself
+    (`lift`); None for never."""
 
     due: int | None
+    expires: int | None
     lift: int | None
 
 

@@ -107,9 +107,10 @@ def writing(directory: str, names: Iterable[str]) -> set[Identity]:
 
 
 def _descriptors(pid: int) -> list[str]:
+    """From the last to the first: one that closes the last ones by its exec is then met as the program."""
     folder = f"/proc/{pid}/fd"
     try:
-        return [f"{folder}/{number}" for number in os.listdir(folder)]
+        return [f"{folder}/{number}" for number in sorted(map(int, os.listdir(folder)), reverse=True)]
     except GONE:
         return []
 

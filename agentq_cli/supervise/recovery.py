@@ -166,16 +166,13 @@ def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: in
 
 def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:
     """What may carry no marker of a run whose keeper is gone: an agent that cleared its environment, and one that its
-    keeper had no time to record, before its exec or after it."""
-    return _agent(directory) or tuple(_unrecorded(directory))
-
-
-def _unrecorded(directory: RunDirectory) -> set[Identity]:
-    """What has the run's files open as only its processes do."""
+    keeper had no time to record, before its exec or after it; what has the run's files open as only its processes do.
+    """
     start = directory.start()
     found = tree.writing(directory.path, (directory.taking(), *OUTPUTS))
     # The keeper itself may have let go of the run and keep another one by now.
-    return found - {start.identity} if isinstance(start, Start) else found
+    gone = {start.identity} if isinstance(start, Start) else set()
+    return (*(found - gone), *_agent(directory))
 
 
 def _agent(directory: RunDirectory) -> tuple[Identity, ...]:

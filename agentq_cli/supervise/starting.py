@@ -141,7 +141,7 @@ class Starter:
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
             duty, queue = self._duty, self._queue
             request = plan.request(claim, duty.config, queue.here, duty.clock, self._environ, zone, find=queue.task)
-            watched.line = self._launcher.launch(request)
+            watched.began, watched.line = monotonic_ms(), self._launcher.launch(request)
         # No process can be created now. A run that has not begun is void; if a keeper did begin, it is adopted.
         watched.ended = tried.error is not None
         return watched

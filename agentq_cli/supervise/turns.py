@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
+from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.statuses import Status
 from agentq_cli.supervise.duty import Duty, Happening
@@ -93,7 +94,7 @@ class Turns:
             done: dict[RunId, Task | None] = {}
             failed: dict[RunId, Tried] = {}
             claims: list[Claim] = []
-            self.exhausted = False
+            self.exhausted, began = False, monotonic_ms()
             with (
                 guard.guarding(session, TURN) as whole,
                 queue.turn(session, outcomes, actor=Actor.SUPERVISOR, background=True) as turn,
@@ -111,6 +112,7 @@ class Turns:
                 if claiming:
                     self._claim(turn, session, claims, ended=len(done))
             if whole.error is None:
+                self._runs.commit_ms = monotonic_ms() - began
                 self.unhindered = claiming
                 return done, failed, claims, turn.awaited
             self._starter.forget()

@@ -35,7 +35,7 @@ LOST_MS = 1000
 
 @dataclass(slots=True)
 class Watched:
-    """A run and what is known of it. `again_at` is monotonic.
+    """A run and what is known of it. `again_at` is monotonic, and so is `began`, when this process started it.
 
     `line` is readable once nobody keeps the run; -1 without one. For a run that was `adopted` it is a pidfd of its
     keeper, which may let go of the run and live on.
@@ -48,6 +48,7 @@ class Watched:
     directory: RunDirectory
     stream: StreamFollower | None = None
     line: int = -1
+    began: int = 0
     adopted: bool = False
     ended: bool = False
     conversation: str | None = None

@@ -14,6 +14,7 @@ from agentq_cli.model.addresses import RunId
 from agentq_cli.model.statuses import Status
 from agentq_cli.supervise import limits, overdue, signs, strays
 from agentq_cli.supervise.duty import Duty, Happening
+from agentq_cli.supervise.gathering import see_ends
 from agentq_cli.supervise.guard import Tried
 from agentq_cli.supervise.starting import START
 from agentq_cli.supervise.watch import LOST_MS, Watched, abandoned
@@ -43,13 +44,15 @@ class WatchedRuns:
     """The runs of one supervisor, in the order of the starts.
 
     `started` counts the tasks that it started, `failed` those that it watched to an unsuccessful end. `ended` is called
-    with the session of each run that is finished, `take_over` with each of which something is left to do.
+    with the session of each run that is finished, `take_over` with each of which something is left to do. `commit_ms`
+    is how long the last commit of ends took.
     """
 
     def __init__(self, duty: Duty, ended: Callable[[str], None], take_over: Callable[[Watched], None]) -> None:
         self.by_id: dict[RunId, Watched] = {}
         self.started = 0
         self.failed = 0
+        self.commit_ms = 0
         self._duty = duty
         self._ended = ended
         self._take_over = take_over
@@ -190,12 +193,10 @@ class WatchedRuns:
 
     def conclude(self) -> Generator[Happening, None, list[RunId]]:
         """Find out how the runs that have ended did so; returns those that are to be finished now."""
-        now, duty = monotonic_ms(), self._duty
         # Now, and not when it slept: what has ended since is in the same commit.
         poll = select.poll()
-        lines = self.poll(poll)
-        for line, _ in poll.poll(0):
-            lines[line].ended = True
+        see_ends(poll, self.poll(poll), self.commit_ms)
+        now, duty = monotonic_ms(), self._duty
         found: list[RunId] = []
         for run, watched in list(self.by_id.items()):
             step = settling(run)

@@ -22,7 +22,7 @@ from agentq_cli.trees.records import tree_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from agentq_cli.engines.door import Queue
     from agentq_cli.git.runner import Git
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST_TASKS = 40
 """How many tasks of a session are looked at for a tree of which there is no record: those that wait, and the newest."""
+
+FEW = 10
+"""For how many sessions each is asked for by itself."""
 
 
 class Line(NamedTuple):
@@ -52,6 +55,8 @@ class Owners:
         self._trees = trees
         self._open = queue
         self._opened: list[Queue] = []
+        self._asked: set[str] = set()
+        self._sessions: Collection[str] | None = None
 
     @property
     def queue(self) -> Queue:
@@ -117,12 +122,21 @@ class Owners:
             if (record.session, record.seq) == (session, None):
                 branch = None if record.branch == session_branch(session) else record.branch
                 return Line(record.repository, branch, record.base, record.setup, record.teardown)
+        if not self._may_be(session):
+            return None
         with suppress(NotFound):  # the session begins with this task
             for task in islice(self.queue.tasks(session=session, ended=True), MOST_TASKS):
                 launch = task.work.launch
                 if launch.repository is not None and not is_own(task.work):
                     return Line(launch.repository, launch.branch, launch.base or "", launch.setup, launch.teardown)
         return None
+
+    def _may_be(self, session: str) -> bool:
+        """Whether there may be such a session: which there are is asked at once when somebody asks for many."""
+        self._asked.add(session)
+        if self._sessions is None and len(self._asked) > FEW:
+            self._sessions = frozenset(self.queue.session_names())
+        return self._sessions is None or session in self._sessions
 
     def _holders(self, record: TreeRecord | None, repository: str, branch: str, asked: TreeAsked) -> Iterator[str]:
         """The other lines of work that the branch belongs to: by a record, by its name, by a live task."""

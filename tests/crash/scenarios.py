@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crash_repository import make_repository, make_trunk
-from crash_world import CHECK, EFFECT, GATED, GATED_CHECK, QUICK, Done, Started, World, until
+from crash_world import CHECK, DEADLINE, EFFECT, GATED, GATED_CHECK, QUICK, Done, Started, World, until
 from invariants import ENDED, Expected, reading, rows
 
 Crash = Mapping[str, Any]
@@ -42,16 +42,16 @@ def harm(role: str, done: Done) -> Expected:
     return Expected()
 
 
-def recover(world: World, variant: int, *, strict: bool) -> list[str]:
-    """Sweep and run in either order, until all is done; what went wrong."""
+def recover(world: World, variant: int, *, strict: bool, seconds: float = DEADLINE) -> list[str]:
+    """Sweep and run in either order, until all is done; what went wrong, a step of more than `seconds` included."""
     world.open_gate()
     steps: list[tuple[str, ...]] = [("sweep", "--no-wake"), ("run", "--drain", "-j", "2")]
     trouble = []
     for step in steps if variant % 2 else [*reversed(steps)]:
-        trouble += _step(world, step, strict)
+        trouble += _step(world, step, strict, seconds)
     while not trouble and world.state.exists() and live(world):
         before = live(world)
-        trouble += _step(world, steps[1], strict) + _step(world, steps[0], strict)
+        trouble += _step(world, steps[1], strict, seconds) + _step(world, steps[0], strict, seconds)
         if live(world) >= before:
             trouble.append(f"{before} tasks are still live")
     try:
@@ -61,9 +61,9 @@ def recover(world: World, variant: int, *, strict: bool) -> list[str]:
     return trouble
 
 
-def _step(world: World, argv: tuple[str, ...], strict: bool) -> list[str]:
+def _step(world: World, argv: tuple[str, ...], strict: bool, seconds: float) -> list[str]:
     try:
-        done = world.agentq(*argv)
+        done = world.agentq(*argv, seconds=seconds)
     except TimeoutError:
         return [f"{' '.join(argv)} hangs"]
     fine = (0,) if strict or argv[0] == "sweep" else (0, 1)

@@ -274,7 +274,7 @@ class Soak:
             process.kill()
         while self.containers:  # What runs on in them has nobody there any more; it is the machine's now.
             self.end(self.containers.pop())
-        found = recover(self.world, 1, strict=False)
+        found = recover(self.world, 1, strict=False, seconds=MOST_LIVE * 5)
         bad = self.world.root / "bad"
         if bad.exists():
             found += [f"an agent found: {line}" for line in bad.read_text().splitlines()]

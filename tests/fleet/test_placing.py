@@ -13,7 +13,7 @@ from agentq_cli.engines.nouns import Claim, Past, Plan
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import RunStatus
-from agentq_cli.model.tasks import NewTask, Task
+from agentq_cli.model.tasks import Task
 from agentq_cli.model.work import Condition, Dependency, Launch
 from agentq_cli.policy import order, placement
 from agentq_cli.policy.placement import PassedOver
@@ -127,7 +127,7 @@ def test_what_a_task_needs_follows_its_edits_its_replies_and_the_lines_of_its_ba
     batch = submit(
         a.queue,
         prompt("s", launch=tree),
-        replace(prompt("s", launch=tree, after=(Dependency(None, Condition.SUCCESS, 0),)), base_of=0),
+        prompt("s", launch=tree, after=(Dependency(None, Condition.SUCCESS, 0),))._replace(base_of=0),
     )
 
     def needs(address: Address) -> placement.Needs:
@@ -258,7 +258,7 @@ def test_what_hosts_pass_over_is_there_for_all_until_it_fits_starts_or_they_are_
 
 def test_the_environment_of_a_shell_stays_on_the_machine_that_captured_it(hosts: tuple[Machine, Machine]) -> None:
     a, b = hosts
-    new: NewTask = replace(new_task("s", kind="exec", argv=("true",)), captured={"PATH": "/opt", "WORD": "x"})
+    new = new_task("s", kind="exec", argv=("true",))._replace(captured={"PATH": "/opt", "WORD": "x"})
     (address,) = submit(a.queue, new)
     task = a.queue.task(address)
     assert a.queue.environment(task) == {"PATH": "/opt", "WORD": "x"}

@@ -130,6 +130,20 @@ def test_whatever_a_line_is_the_error_names_it(here: Context, line: str) -> None
         assert len(found) == 3
 
 
+@given(lines=st.lists(LINES, min_size=2, max_size=4))
+@example(lines=['{"exec": ["true"], "priority": 1, "label": "a", "key": "k"}', '{"exec": ["true"], "priority": 1}'])
+@example(lines=['{"exec": ["true"], "session": "docs"}', '{"exec": ["true"]}', '{"prompt": "x", "agent": "demo"}'])
+@example(lines=['{"exec": ["true"], "priority": 1}', '{"exec": ["true"], "priority": 2}'])
+def test_a_line_is_what_it_is_alone(here: Context, lines: list[str]) -> None:
+    """What a line has in common with those before it is read only once."""
+    texts = [line.encode("utf-8", "surrogatepass") for line in lines]
+    found = made(here, b"\n".join(texts))
+    if not isinstance(found, AgentqError):
+        event("read")
+        alone = [made(here, text) for text in texts]
+        assert [[task._replace(line=1)] for task in found] == alone
+
+
 def test_a_key_in_both_spellings_is_refused(here: Context) -> None:
     found = made(here, b'{"prompt": "x", "agent": "demo", "agent-arg": "a", "agent_arg": "b"}')
     assert isinstance(found, Usage) and "line 1" in found.message and "duplicate" in found.message

@@ -47,6 +47,8 @@ LISTS = {
     "seqs": "[1]",
     "gone": "[1]",
     "ids": '["a"]',
+    "names": '["a"]',
+    "firsts": '[["a", 1]]',
     "addresses": '[["a", 1]]',
     "status": '["failed"]',
 }

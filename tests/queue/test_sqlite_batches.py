@@ -36,7 +36,7 @@ from agentq_cli.engines.local import connection, opening
 from agentq_cli.engines.local.queries import statement
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.tasks import NewTask
-from agentq_cli.model.work import Condition, Dependency
+from agentq_cli.model.work import Condition, Dependency, Launch
 
 
 class Killed(BaseException):
@@ -367,3 +367,20 @@ def test_where_the_file_system_has_no_files_without_a_name_sqlite_makes_them(
     assert submit(queue, command("a"), command("b")) == [Address("a", 1), Address("b", 1)]
     assert submit(queue, command("c")) == [Address("c", 1)]
     assert len(list(queue.tasks())) == 3
+
+
+def test_many_sessions_are_stored_at_once_or_not_at_all(queue: Queue, state_dir: Path) -> None:
+    """Of two errors the one is told that comes first in the batch, whichever is found first."""
+    names = [f"s{number}" for number in range(20)]
+    submit(queue, *[command(names[number], "other", key="k") for number in (6, 7)])
+    for _ in range(5):
+        with pytest.raises(WrongState, match=r"line 6: key 'k': s6/1 holds it"):
+            submit(queue, *[command(name, key="k", line=line) for line, name in enumerate(names)])
+    assert sorted(str(task.address) for task in queue.tasks()) == ["s6/1", "s7/1"]
+    assert queue.upkeep.batches() == []
+    there = [name for name in names if (state_dir / "sessions" / name / "inbound.db").exists()]
+    assert [status for name in there for status in staged(state_dir, name)] == ["queued"] * 2
+    addresses = submit(queue, *[command(name, key="l", launch=Launch(tz=name)) for name in names])
+    assert [queue.task(address).work.launch.tz for address in addresses] == names
+    assert len(started(queue, jobs=99)) == 20
+    assert queue.upkeep.batches() == []

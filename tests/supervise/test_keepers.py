@@ -191,6 +191,17 @@ def test_an_idle_keeper_that_was_killed_is_replaced(runs: Runs) -> None:
     assert second.shim_pid != first.shim_pid
 
 
+def test_an_idle_keeper_that_stands_still_is_replaced_and_holds_no_line(runs: Runs) -> None:
+    """It has a part of the request, which is more than its socket holds, and the line with that."""
+    first = runs.shell("exit 0")
+    first.ended()
+    assert process.send(first.start().identity, signal.SIGSTOP)
+    until(lambda: state(first.shim_pid) == "T", "it stands still")
+    second = runs.launch("/bin/cat", stdin_text="x" * (1 << 20))
+    assert second.ended().stdout_bytes == 1 << 20
+    assert second.shim_pid != first.shim_pid
+
+
 def test_nobody_kills_or_stops_a_keeper_for_a_run_that_it_keeps_no_more(runs: Runs, gate: Path) -> None:
     place = Place(str(runs.state_dir))
     directory = place.run_path(RunId("s", 1, 1))
@@ -281,7 +292,7 @@ def test_a_request_that_meets_the_end_of_an_idle_keeper_is_served_or_refused(mon
 
 
 def test_an_idle_keeper_ends_with_its_launcher_and_a_busy_one_with_its_run(runs: Runs, gate: Path) -> None:
-    idle, busy = runs.shell("exit 0"), held(runs, gate, 6)
+    busy, idle = held(runs, gate, 6), runs.shell("exit 0")
     idle.ended()
     keepers = [run.start().identity for run in (idle, busy)]
     runs.launcher.close()

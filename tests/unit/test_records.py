@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentq_cli.host import process
+from agentq_cli.host import kernel, process
 from agentq_cli.host.records import Cut, Exit, Start, Stop, Void
 from agentq_cli.host.run_directory import RunDirectory
 from agentq_cli.model.runs import Check
@@ -185,6 +186,32 @@ def test_exit_space_is_on_disk_before_there_is_a_record(directory) -> None:
     assert record is not None
     assert record.error == "x" * 500
     assert os.listdir(directory.path) == ["exit"]
+
+
+def test_exit_space_has_its_place_with_the_start_record_and_says_if_that_was_taken_away(directory) -> None:
+    slot = directory.reserve_exit()
+    assert directory.write_start(start_of_mine(), slot=slot)
+    assert (sorted(os.listdir(directory.path)), directory.exit()) == (["exit", "start"], None)
+    Path(directory.file("exit")).rename(directory.file("moved"))
+    Path(directory.file("exit")).write_text("{}")
+    with pytest.raises(FileNotFoundError, match="exit"):
+        slot.write(ENDED)
+    directory.reserve_exit().write(ENDED)
+    assert directory.exit() == ENDED
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_space_cannot_be_reserved_zeros_hold_it_and_are_no_record(directory, monkeypatch, number: int) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(kernel, "reserve", refuse)
+    slot = directory.reserve_exit()
+    assert directory.write_start(start_of_mine(), slot=slot)
+    assert (os.path.getsize(directory.file("exit")), directory.exit()) == (4096, None)
+    assert not slot.disk_full()
+    slot.write(ENDED)
+    assert (directory.exit(), Path(directory.file("exit")).read_bytes()[-2:]) == (ENDED, b"}\n")
 
 
 def test_exit_space_can_be_given_back(directory) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
-from dataclasses import fields
+from contextlib import closing
+from dataclasses import fields, replace
+from types import NoneType
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentq_cli.engines.steps import rows
+from agentq_cli.engines.local.migrations import new_in_memory
+from agentq_cli.engines.steps import entering, rows
+from agentq_cli.engines.steps.entering import Entering
 from agentq_cli.engines.steps.series import begin
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import Address
@@ -117,6 +122,24 @@ def test_every_task_comes_back_from_its_row(task: Task) -> None:
     assert columns.keys() <= set(rows.COLUMNS)
     assert all(type(value) in (str, int) for value in columns.values()), "for other types sqlite3 asks for an adapter"
     assert rows.task("s", dict.fromkeys(rows.COLUMNS) | columns) == task
+
+
+@given(st.lists(TASK, min_size=1, max_size=4))
+def test_every_new_task_comes_back_from_its_column(tasks: list[Task]) -> None:
+    """What it waits for, and all state that a new task does not have, is at the defaults of the table."""
+    new = [
+        Entering(environment=7, **{name: getattr(task, name) for name in Entering._fields if name != "environment"})
+        for task in tasks
+    ]
+    columns = entering.columns(new)
+    assert all(type(value) in (str, int, bool, NoneType) for values in columns.values() for value in values)
+    with closing(new_in_memory("inbound")) as inbound:
+        declared = inbound.execute("SELECT name, dflt_value FROM pragma_table_info('messages_in')").fetchall()
+    defaults = {name: None if text is None else ast.literal_eval(text) for name, text in declared}
+    for task, values in zip(tasks, zip(*columns.values(), strict=True), strict=True):
+        found = rows.task("s", defaults | dict(zip(columns, values, strict=True)))
+        kept = {name: getattr(task, name) for name in Entering._fields if name != "environment"}
+        assert found == Task(**kept | {"work": replace(task.work, after=(), environment=7)})
 
 
 @given(SUCCESSOR)

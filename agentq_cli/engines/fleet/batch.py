@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from agentq_cli.base.errors import Usage
+from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import moving
-from agentq_cli.engines.steps import dependencies, submit
+from agentq_cli.engines.steps import dependencies, environments, submit
+from agentq_cli.model.addresses import Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from agentq_cli.engines.fleet.transaction import Writing
-    from agentq_cli.model.addresses import Address
+    from agentq_cli.engines.fleet.transaction import SessionWrite, Writing
+    from agentq_cli.engines.steps.entering import Entering
     from agentq_cli.model.tasks import NewTask
 
 
@@ -32,17 +34,37 @@ def store(
         own[task.session][position] = task
     stored: dict[int, tuple[Address, bool]] = {}
     first: dict[str, int] = {}
+    write.tell("write.create_sessions", {"names": dumps(list(sessions)), "at": write.now})
+    next_seqs: dict[str, int] = dict(write.ask("write.next_seqs", {"names": dumps(list(sessions))}))
+    new: list[Entering] = []
     for session, part in parts.items():
-        part.tell("write.create_session", {"name": session, "at": part.now})
-        found = submit.insert(part, own[session].values())
+        found, seqs = _insert(part, own[session].values(), next_seqs[session], new)
         stored.update(zip(own[session], found, strict=True))
-        new = [address.seq for address, is_new in found if is_new]
-        if new:
-            first[session] = min(new)
+        if seqs:
+            first[session] = min(seqs)
+        if len(new) >= submit.MOST_ROWS:
+            write.store(new)
+            new.clear()
+    write.store(new)
+    write.tell("write.took_seqs_of_new", {"firsts": dumps(list(first.items()))})
     waits = dict.fromkeys(task.session for task in tasks if task.work.after)
     waiting = [(parts[session], seq) for session in waits for seq in submit.enter_waits(parts[session], tasks, stored)]
-    for session, seq in first.items():
-        parts[session].publish(seq)
+    write.tell("write.events_of_all_new", {"firsts": dumps(list(first.items())), "at": write.now, "actor": write.actor})
+    write.wake()
     for part, seq in waiting:
         dependencies.settle(part, seq)
     return [stored[position] for position in range(len(tasks))]
+
+
+def _insert(
+    part: SessionWrite, tasks: Collection[NewTask], seq: int, new: list[Entering]
+) -> tuple[list[tuple[Address, bool]], list[int]]:
+    """The addresses of the tasks of one session from `seq` on, and the seqs of those that are new: these are added to
+    `new`, to be stored with those of the other sessions, unless one has a key, which may be taken."""
+    if any(task.work.key is not None for task in tasks):
+        found = submit.insert(part, tasks)
+        return found, [address.seq for address, is_new in found if is_new]
+    stored = zip(tasks, environments.stored(part, tasks), strict=True)
+    new += [submit.begun(task, number, at, part.now) for at, (task, number) in enumerate(stored, seq)]
+    seqs = list(range(seq, seq + len(tasks)))
+    return [(Address(part.session, each), True) for each in seqs], seqs

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from agentq_cli.base.at_once import at_once
 from agentq_cli.base.errors import AgentqError, Usage
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
@@ -63,9 +64,13 @@ def store(
         waiting = list(dict.fromkeys(task.session for task in tasks if task.work.after))
         try:
             create_sessions(state, sessions)
-            for session, own in _by_session(tasks).items():
-                stored |= _stage(state, session, own, batch=batch, now=now, actor=actor)
+            own = _by_session(tasks)
+
+            def stage(session: str) -> None:
+                stored.update(_stage(state, session, own[session], batch=batch, now=now, actor=actor))
                 staged.append(session)
+
+            at_once(stage, list(own))
             for session in waiting:
                 with session_write(state, session, now=now, actor=actor) as write:
                     submit.enter_waits(write, tasks, stored)
@@ -173,12 +178,13 @@ def release(
     Unreadable, after all other sessions are done.
     """
 
-    def one(session: str) -> None:
-        only = session in alone
-        with session_write(state, session, now=now, actor=actor, create=True, alone=only) as write:
+    def just_release(session: str) -> None:
+        with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
             write.tell("batch.release", {"id": batch})
-            if only:
-                return
+
+    def one(session: str) -> None:
+        with session_write(state, session, now=now, actor=actor, create=True) as write:
+            write.tell("batch.release", {"id": batch})
             ((first,),) = write.ask("batch.first_staged", {"id": batch})
             if first is not None and not dependencies.exists(write, Address(session, first)):
                 # An older version committed the batch; it updated the index at this point.
@@ -187,7 +193,12 @@ def release(
             for (seq,) in write.ask("batch.blocked", {"id": batch, "session": session}):
                 dependencies.settle(write, seq)
 
-    _settle(state, batch, sessions, one)
+    trouble: list[AgentqError] = []
+    at_once(_tried(just_release, trouble), [session for session in sessions if session in alone])
+    for session in sessions:
+        if session not in alone:
+            _tried(one, trouble)(session)
+    _end(state, batch, trouble)
 
 
 def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, actor: Actor) -> None:
@@ -199,23 +210,28 @@ def drop(state: StateDir, batch: str, sessions: Sequence[str], *, now: int, acto
                 write.tell("batch.drop_dependencies", {"id": batch, "session": session})
                 write.tell("batch.drop", {"id": batch})
 
-    _settle(state, batch, sessions, one)
-
-
-def _settle(state: StateDir, batch: str, sessions: Sequence[str], step: Callable[[str], None]) -> None:
-    """Take a step in every session, even if it fails in others, and end the batch once all are done."""
-    trouble: AgentqError | None = None
+    trouble: list[AgentqError] = []
     for session in sessions:
+        _tried(one, trouble)(session)
+    _end(state, batch, trouble)
+
+
+def _tried(step: Callable[[str], None], trouble: list[AgentqError]) -> Callable[[str], None]:
+    """The step, whose failure in one session is kept, so that the others are done."""
+
+    def tried(session: str) -> None:
         try:
             step(session)
         except AgentqError as error:
-            trouble = trouble or error
-    if trouble is not None:
-        raise trouble
-    _end(state, batch)
+            trouble.append(error)
+
+    return tried
 
 
-def _end(state: StateDir, batch: str) -> None:
+def _end(state: StateDir, batch: str, trouble: Sequence[AgentqError]) -> None:
+    """End the batch if all sessions are done. Raises the first trouble."""
+    if trouble:
+        raise trouble[0]
     index = opening.connect(state.index, "index", create=False)
     try:
         with connection.transaction(index, state.index):

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
+from agentq_cli.base.at_once import at_once
 from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.engines.local import aside, connection, migrations, opening, rehearsal
 from agentq_cli.engines.local.state_dir import StateDir
@@ -96,7 +97,10 @@ def create_sessions(state: StateDir, sessions: Sequence[str], *, busy_ms: int = 
                 state.check_session(session)
     else:
         state.create_sessions(sessions)
-    for session in sessions:
+
+    def make_outbound(session: str) -> None:
         path = state.outbound(session)
         if not os.path.lexists(path) and (rehearsal.rehearsing() or not opening.lay_new(path, "outbound")):
             opening.connect(path, "outbound", create=True, busy_ms=busy_ms).close()
+
+    at_once(make_outbound, sessions)

@@ -45,18 +45,21 @@ STATE = tuple(name for name in Task.__slots__ if name not in {"session", "work",
 COLUMNS = (*WORK, *STATE)
 
 PLAIN_LAUNCH = Launch()
-_last_launch: list[Any] = [None, ""]
+_last_launch: tuple[Launch | None, str] = (None, "")
 
 
 def launch_text(launch: Launch) -> str:
     """A launch as the JSON of its column; values at their default are left out, except umask and depth."""
-    if _last_launch[0] is not launch:  # the tasks of a batch share theirs
+    global _last_launch
+    known, text = _last_launch
+    if known is not launch:  # the tasks of a batch share theirs
         named = ((name, getattr(launch, name)) for name in Launch.__slots__)
         kept = {
             name: value for name, value in named if value != getattr(PLAIN_LAUNCH, name) or name in ("umask", "depth")
         }
-        _last_launch[:] = launch, dumps(kept)
-    return str(_last_launch[1])
+        text = dumps(kept)
+        _last_launch = launch, text  # at once, because several threads may write
+    return text
 
 
 _launches: dict[str, Launch] = {}

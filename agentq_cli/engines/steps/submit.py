@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.tasks import NewTask, Task
 
+MOST_ROWS = 200
+"""How many new tasks an engine gets at once: a server does not wait for long in mid-transaction."""
+
 CONTENT = ("kind", "prompt", "argv", "agent", "cwd")
 """The columns that make two tasks with a key the same, as `write.holder_of_key` has them."""
 
@@ -64,6 +67,9 @@ def insert(write: Transaction, tasks: Collection[NewTask], batch: str | None = N
         new.append(begun(task, environment, seq, write.now))
         stored.append((Address(write.session, seq), True))
         seq += 1
+        if len(new) == MOST_ROWS:
+            write.insert(new, batch)
+            new.clear()
     write.insert(new, batch)
     return stored
 

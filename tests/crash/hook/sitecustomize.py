@@ -224,9 +224,22 @@ class Injection:
         sqlite3.connect = _sqlite3.connect = connect
 
 
+def use_standard_modules():
+    """Have agentq use `signal` and `socket` themselves, as what is in C cannot be wrapped."""
+    lean = importlib.import_module("agentq_cli.base.lean")
+    for wrapped in (signal, socket):
+        name = wrapped.__name__
+        raw = getattr(lean, name)
+        # A server that forks has loaded all of agentq already.
+        for module in [each for path, each in sys.modules.items() if path.startswith("agentq_cli")]:
+            if getattr(module, name, None) is raw:
+                setattr(module, name, wrapped)
+
+
 def activate(arguments):
     """Begin to count in this process."""
     plan = json.loads(os.environ["AGENTQ_CRASH"])
+    use_standard_modules()
     for name, value in plan.get("set", {}).items():
         path, _, constant = name.partition(":")
         module = importlib.import_module(path)
@@ -243,7 +256,8 @@ def activate(arguments):
     for name in SOCKET_CALLS:
         injection.wrap(socket.socket, name)
     if injection.role == "launcher":
-        injection.wrap(importlib.import_module("agentq_cli.host.kernel"), "name_process")
+        for name in ("name_process", "reserve"):
+            injection.wrap(importlib.import_module("agentq_cli.host.kernel"), name)
     for name in ("write", "pwrite"):
         injection.wrap_writes(name)
     injection.wrap_fork()

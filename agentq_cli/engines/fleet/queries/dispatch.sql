@@ -84,9 +84,8 @@ SELECT name FROM agentq.sessions WHERE paused_at IS NOT NULL
 -- What comes with time alone: a task becomes due or expires, a hold ends.
 -- name: ahead
 SELECT
-  least(
-    (SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :after),
-    (SELECT min(expires) FROM agentq.tasks WHERE ended_at IS NULL AND expires > :after AND status <> 'running')) AS due,
+  (SELECT min(due_at) FROM agentq.tasks WHERE status = 'queued' AND due_at > :after) AS due,
+  (SELECT min(expires) FROM agentq.tasks WHERE ended_at IS NULL AND expires > :after AND status <> 'running') AS expires,
   (SELECT min(until) FROM agentq.holds WHERE until > :after) AS until
 
 -- name: any_due

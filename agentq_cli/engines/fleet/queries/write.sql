@@ -10,6 +10,20 @@ SELECT coalesce((SELECT next_seq FROM agentq.sessions WHERE name = :session), 1)
 -- name: took_seqs
 UPDATE agentq.sessions SET next_seq = greatest(next_seq, :next) WHERE name = :session
 
+-- The same for a batch over many sessions: their names, and the first new task of each, are JSON.
+-- name: create_sessions
+INSERT INTO agentq.sessions (name, created_at)
+SELECT value, :at FROM json_array_elements_text(CAST(:names AS json)) AS given (value) ON CONFLICT DO NOTHING
+
+-- name: next_seqs
+SELECT name, next_seq FROM agentq.sessions
+WHERE name IN (SELECT value FROM json_array_elements_text(CAST(:names AS json)) AS given (value))
+
+-- name: took_seqs_of_new
+UPDATE agentq.sessions s
+SET next_seq = greatest(next_seq, (SELECT max(seq) + 1 FROM agentq.tasks t WHERE t.session = s.name))
+FROM json_array_elements(CAST(:firsts AS json)) AS given (value) WHERE s.name = given.value ->> 0
+
 -- The occurrence that an address of a series means.
 -- name: live_of_series
 SELECT seq FROM agentq.tasks
@@ -58,6 +72,14 @@ VALUES (:at, :session, :seq, :attempt, :from, :to, :event, :actor, :reason, :hoo
 INSERT INTO agentq.events (at, session, seq, to_status, event, actor)
 SELECT :at, session, seq, CASE WHEN status = 'queued' AND due_at > :at THEN 'scheduled' ELSE status END, 'submit', :actor
 FROM agentq.tasks WHERE session = :session AND seq >= :first ORDER BY seq
+
+-- name: events_of_all_new
+INSERT INTO agentq.events (at, session, seq, to_status, event, actor)
+SELECT :at, t.session, t.seq, CASE WHEN t.status = 'queued' AND t.due_at > :at THEN 'scheduled' ELSE t.status END,
+       'submit', :actor
+FROM json_array_elements(CAST(:firsts AS json)) WITH ORDINALITY AS given (value, position)
+JOIN agentq.tasks t ON t.session = given.value ->> 0 AND t.seq >= CAST(given.value ->> 1 AS bigint)
+ORDER BY given.position, t.seq
 
 -- name: live_count
 SELECT count(*) FROM agentq.tasks WHERE ended_at IS NULL

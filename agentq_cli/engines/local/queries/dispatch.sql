@@ -65,11 +65,9 @@ SELECT name FROM sessions INDEXED BY sessions_paused WHERE paused_at IS NOT NULL
 -- What comes with time alone: a task becomes due or expires, a hold ends.
 -- name: ahead
 SELECT
-  (SELECT min(at) FROM (
-     SELECT min(due_at) AS at FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :after
-     UNION ALL
-     SELECT min(expires_at) FROM tasks INDEXED BY tasks_expiring
-     WHERE ended_at IS NULL AND expires_at > :after AND status <> 'running')),
+  (SELECT min(due_at) FROM tasks INDEXED BY tasks_due WHERE status = 'queued' AND due_at > :after),
+  (SELECT min(expires_at) FROM tasks INDEXED BY tasks_expiring
+   WHERE ended_at IS NULL AND expires_at > :after AND status <> 'running'),
   (SELECT min(until) FROM holds WHERE until > :after)
 
 -- name: any_due
