@@ -96,17 +96,21 @@ STEPS = st.tuples(st.sampled_from("abc"), st.sampled_from(["start", "expire"]), 
 
 @given(st.lists(STEPS, max_size=30))
 def test_a_session_is_in_trouble_as_long_as_its_last_try_of_a_step_failed(tries: list) -> None:
-    of = Guard()
-    last: dict[tuple[str, str], Exception | None] = {}
-    for session, step, error in tries:
-        last[session, step] = error
-        with of.guarding(session, step) as tried:
-            if error is not None:
-                raise error
-        assert (tried.error is None) is (error is None)
-        assert tried.error is None or isinstance(tried.error, AgentqError)
-    for step in ("start", "expire"):
-        assert of.put_off(step) == {name for (name, what), error in last.items() if what == step and error is not None}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(guard, "monotonic_ms", lambda: 0)
+        of = Guard()
+        last: dict[tuple[str, str], Exception | None] = {}
+        for session, step, error in tries:
+            last[session, step] = error
+            with of.guarding(session, step) as tried:
+                if error is not None:
+                    raise error
+            assert (tried.error is None) is (error is None)
+            assert tried.error is None or isinstance(tried.error, AgentqError)
+        for step in ("start", "expire"):
+            assert of.put_off(step) == {
+                name for (name, what), error in last.items() if what == step and error is not None
+            }
 
 
 def test_the_want_of_descriptors_is_one_trouble_of_the_process(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,10 @@ def of_runs(
     found: list[dict[FiguresKey, Figures]] = [{} for _ in groups]
     for group, by_key in zip(groups, found, strict=True):
         for (name, agent, status, failure), (count, *values, priced, listed) in sums.items():
-            figures = by_key.setdefault(GROUPS[group]((name, agent)), Figures())
+            own = GROUPS[group]((name, agent))
+            figures = by_key.get(own)
+            if figures is None:
+                figures = by_key[own] = Figures()
             figures.add(status, failure, round(count), *values)
             figures.price(agent, status, round(count), round(priced), round(listed))
     for value, texts in times.items():
