@@ -64,7 +64,7 @@ def outcome(aq: Driven) -> str:
 @pytest.mark.parametrize("printing", [False, True])
 def test_a_forged_agent_gets_no_stranger_killed(aq: Driven, run: Path, stranger, printing: bool) -> None:
     kill_keeper(run)
-    forge(run, "agent", **as_process(stranger))
+    forge(run, "start", agent=as_process(stranger))
     if printing:  # A link to what the stranger prints to is not the run's own file.
         (run / "stdout").unlink()
         (run / "stdout").symlink_to(os.readlink(f"/proc/{stranger.pid}/fd/1"))

@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,6 @@ import pytest
 from agentq_process import ROOT, Agentq, Process
 from driven import Driven, alive, held, until
 
-from agentq_cli.host import record_files
 from agentq_cli.host.run_directory import RunDirectory
 
 NOBODY = 65534
@@ -128,15 +127,9 @@ def test_a_state_dir_of_somebody_else_is_refused_and_left_as_it_is(root: User, n
     mine("run", "--drain")
 
 
-def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Change the last record in a file."""
-    *before, last = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(before) + json.dumps(change(json.loads(last))) + "\n")
-
-
-def keeper_is(path: Path, pid: int) -> None:
-    """Forge the record of who keeps a run."""
-    path.write_text(json.dumps(record_files.load(str(path)) | identity(pid)) + "\n")
+def forge(start: Path, **values: object) -> None:
+    """Forge the record of who keeps a run, and of its agent."""
+    start.write_text(json.dumps(json.loads(start.read_text()) | values) + "\n")
 
 
 def identity(pid: int) -> dict[str, Any]:
@@ -152,7 +145,7 @@ def test_a_live_process_of_another_user_counts_as_alive_and_is_not_signalled(nob
     supervisor = nobody.start("run")
     agent = nobody.aq.started("a")
     directory = nobody.home / "state" / "sessions" / "s" / "runs" / "1.1"
-    keeper = record_files.load(str(directory / "start"))["pid"]
+    keeper = json.loads((directory / "start").read_text())["pid"]
     nobody.aq.kill_hard(supervisor)
     for pid in (keeper, agent):
         os.kill(pid, signal.SIGKILL)
@@ -160,7 +153,7 @@ def test_a_live_process_of_another_user_counts_as_alive_and_is_not_signalled(nob
     sleeper = shutil.copy("/bin/sleep", tmp_path / "agentq-shim")  # A keeper is known by its name, too.
     with subprocess.Popen([sleeper, "600"]) as others:
         try:
-            keeper_is(directory / "start", others.pid)
+            forge(directory / "start", **identity(others.pid))
             # The keeper is somebody else's: the run goes on, whoever looks, and the session's next task waits.
             assert "recover" not in nobody("sweep", "--no-wake").stdout
             nobody("cancel", "s/1", env=nobody.program.constants(**{"supervise.cancel:PATIENCE_MS": 300}))
@@ -181,14 +174,14 @@ def test_an_agent_of_another_user_keeps_its_slot_until_it_is_gone(nobody: User) 
     supervisor = nobody.start("run")
     agent = nobody.aq.started("a")
     directory = nobody.home / "state" / "sessions" / "s" / "runs" / "1.1"
-    keeper = record_files.load(str(directory / "start"))["pid"]
+    keeper = json.loads((directory / "start").read_text())["pid"]
     nobody.aq.kill_hard(supervisor)
     for pid in (keeper, agent):
         os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(keeper) and not alive(agent), what="end of keeper and agent")
     with subprocess.Popen(["sleep", "600"]) as others:
         try:
-            rewrite(directory / "start", lambda record: record | identity(others.pid))
+            forge(directory / "start", agent=identity(others.pid))
             assert "recover" not in nobody("sweep", "--no-wake", env=impatient(nobody), timeout=60).stdout
             assert statuses(nobody) == {"s/1": "running", "s/2": "queued"}
             # A supervisor that looks after it goes on with other sessions meanwhile.

@@ -199,7 +199,8 @@ def test_a_pid_that_was_recycled_is_neither_believed_nor_signalled(
         stat = Path(f"/proc/{bystander.pid}/stat").read_text()
         forged |= {"start_time": int(stat.rpartition(")")[2].split()[19]), "boot_id": "an-earlier-boot"}
     path = world.state / "sessions/s/runs/1.1/start"
-    path.write_text("".join(json.dumps(json.loads(line) | forged) + "\n" for line in path.read_text().splitlines()))
+    start = json.loads(path.read_text())
+    path.write_text(json.dumps(start | forged | {"agent": start["agent"] | forged}) + "\n")
     world.ok("sweep", "--no-wake")
     assert runs(world)["s/1.1"]["status"] == "crashed"
     assert bystander.poll() is None, "somebody else's process was signalled"

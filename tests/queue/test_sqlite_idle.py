@@ -173,7 +173,7 @@ def test_of_very_many_those_that_run_and_that_ran_last_have_no_turn_to_wait_for(
         if claimed.task.session == "ran":
             finish(real, claimed.run)
     for _ in range(12):
-        assert {"ran", "runs"} <= set(real.upkeep.turn().sessions)
+        assert {"ran", "runs"} <= set(real.upkeep.inspection().sessions)
         whole_pass(real)
 
 

@@ -12,10 +12,10 @@ import os
 from agentq_cli.base.errors import AgentqError, Busy, Refused
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import loads
-from agentq_cli.engines.local import aside, condition, connection, holds, rehearsal, reindex, seen, turns
+from agentq_cli.engines.local import aside, condition, connection, holds, inspection, rehearsal, reindex, seen
+from agentq_cli.engines.local.inspection import Inspection
 from agentq_cli.engines.local.sessions import settle_aside
 from agentq_cli.engines.local.turn import result_row
-from agentq_cli.engines.local.turns import Turn
 from agentq_cli.engines.nouns import Fault, Leftovers, Trouble
 from agentq_cli.host.ring import held
 from agentq_cli.model.actions import Actor, SweepAction
@@ -42,7 +42,7 @@ class Upkeep:
     def __init__(self, queue: LocalQueue) -> None:
         self._queue = queue
         self._unfit: set[str] = set()
-        self._turn: Turn | None = None
+        self._inspection: Inspection | None = None
 
     # A sweep
 
@@ -59,14 +59,14 @@ class Upkeep:
             yield SweepAction("reindex", None, None, None, restored)
         if rebuild:
             yield from self._rebuild_all(find_run, host, session)
-        self._turn = self.turn(session)
+        self._inspection = self.inspection(session)
         self.note_sweep(turn=session is None, config=config)
-        yield from self._changed(self._turn, find_run, host)
+        yield from self._changed(self._inspection, find_run, host)
         yield from self._supervisors()
         yield from self._batches(session)
 
     def asking(self) -> list[str]:
-        return [] if self._turn is None else self._queue.voice.changed(self._turn.sessions)
+        return [] if self._inspection is None else self._queue.voice.changed(self._inspection.sessions)
 
     def end(self, session: str | None = None) -> Step:
         self._queue.voice.record()
@@ -91,11 +91,11 @@ class Upkeep:
                 detail = "; ".join([*mended, *([more] if more else [])])
                 yield SweepAction("reindex", session, None, None, detail or "in order")
 
-    def _changed(self, turn: Turn, find_run: FindRun, host: str) -> Step:
+    def _changed(self, inspected: Inspection, find_run: FindRun, host: str) -> Step:
         """Clean up what dead writers left behind, and report the sessions whose files are corrupt or newer, whatever
         work the index has for them."""
         forgotten = []
-        for session, fault in self.inspect(turn, remember=True):
+        for session, fault in self.inspect(inspected, remember=True):
             if session in self._unfit:
                 continue
             if fault.of_index:
@@ -104,7 +104,7 @@ class Upkeep:
                 yield self._trouble(session, fault.error, of_files=not fault.of_all, of_voice=fault.of_voice)
         if forgotten:
             yield from self._rebuilt(forgotten, find_run, host, FORGOTTEN)
-        for session in turn.changed:
+        for session in inspected.changed:
             if session not in self._unfit:
                 yield from self._each(session, self._pruned(session))
 
@@ -199,14 +199,14 @@ class Upkeep:
         seen.note(self._queue.index, self._queue.now, turn=turn, config=config)
         self._queue.ring()
 
-    def turn(self, session: str | None = None) -> Turn:
+    def inspection(self, session: str | None = None) -> Inspection:
         """What a sweep checks now, or one of that session only; everything, unless there is very much."""
-        return turns.turn(self._queue.state, self._queue.index, session)
+        return inspection.begin(self._queue.state, self._queue.index, session)
 
-    def inspect(self, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+    def inspect(self, inspected: Inspection, *, remember: bool) -> Iterator[tuple[str, Fault]]:
         """Open the sessions that have changed and roll back what dead writers left behind; yields what is wrong with
         each. With `remember` the others are not opened again until they change."""
-        return turns.inspect(self._queue.state, self._queue.index, turn, remember=remember)
+        return inspection.inspect(self._queue.state, self._queue.index, inspected, remember=remember)
 
     def roll_back_dead_writers(self) -> list[str]:
         """Roll back files that a dead process left in mid-commit; returns the sessions whose files they are."""
@@ -221,7 +221,7 @@ class Upkeep:
         of those that have changed since a sweep checked them, those of which it has an older state."""
         known = set(self._queue.session_names())
         unknown = (name for name in self.stored_sessions() if name not in known)
-        return [name for name in dict.fromkeys([*unknown, *self.turn(None).changed]) if self._lacks(name)]
+        return [name for name in dict.fromkeys([*unknown, *self.inspection(None).changed]) if self._lacks(name)]
 
     def _lacks(self, session: str) -> bool:
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Inspection:
     """What one sweep checks: all of `sessions`; those in `changed` are to be opened.
 
     `directory` is the stamp of the directory of all sessions, if a session has come or gone since it was recorded.
@@ -30,17 +30,17 @@ class Turn:
     directory: str | None = None
 
 
-def turn(state: StateDir, index: sqlite3.Connection, session: str | None) -> Turn:
-    """The turn of a sweep now, or of a sweep of one session only."""
+def begin(state: StateDir, index: sqlite3.Connection, session: str | None) -> Inspection:
+    """The inspection of a sweep that begins now, or of a sweep of one session only."""
     directory = os.path.join(state.path, "sessions")
     if session is not None:
         rows = index.execute(seen.SWEEP["seen"], {"session": session}).fetchall()
-        return Turn((session,), (session,) if not rows or _changed(rows[0], directory) else ())
+        return Inspection((session,), (session,) if not rows or _changed(rows[0], directory) else ())
     rows = seen.in_turn(index)
     unknown, stamp = _unknown(state, index, directory)
     names = [row[0] for row in rows]
     changed = [row[0] for row in rows if _changed(row, directory)]
-    return Turn((*names, *unknown), (*changed, *unknown), stamp)
+    return Inspection((*names, *unknown), (*changed, *unknown), stamp)
 
 
 def _changed(row: seen.Row, directory: str) -> bool:
@@ -59,14 +59,16 @@ def _unknown(state: StateDir, index: sqlite3.Connection, directory: str) -> tupl
     return [name for name in state.session_names() if name not in known], stamp
 
 
-def inspect(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember: bool) -> Iterator[tuple[str, Fault]]:
+def inspect(
+    state: StateDir, index: sqlite3.Connection, inspection: Inspection, *, remember: bool
+) -> Iterator[tuple[str, Fault]]:
     """Open what has changed, which rolls back what a dead writer left behind; yields what is wrong with each session.
 
     With `remember` the others are not opened again until they change.
     """
     in_order: dict[str, str] = {}
     every = True
-    for session in turn.changed:
+    for session in inspection.changed:
         stamp = seen.inbound(os.path.join(state.path, "sessions"), session)
         try:
             reindex.roll_back_dead_writers(state, [session])
@@ -80,8 +82,8 @@ def inspect(state: StateDir, index: sqlite3.Connection, turn: Turn, *, remember:
         for fault in found:
             every = False
             yield session, fault
-    if remember and (in_order or turn.directory is not None):
-        _remember(state, index, in_order, turn.directory if every else None)
+    if remember and (in_order or inspection.directory is not None):
+        _remember(state, index, in_order, inspection.directory if every else None)
 
 
 def _remember(state: StateDir, index: sqlite3.Connection, in_order: dict[str, str], directory: str | None) -> None:
