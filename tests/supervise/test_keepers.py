@@ -291,6 +291,28 @@ def test_a_request_that_meets_the_end_of_an_idle_keeper_is_served_or_refused(mon
     theirs.close()
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_keeper_is_ready_after_each_run_but_its_last(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Else the launcher could give a request to one that is about to end, and the request would be lost with it."""
+    monkeypatch.setattr(serving, "MOST_RUNS", most)
+    asked_of: list[int] = []
+    monkeypatch.setattr(shim, "keep", lambda _, number: asked_of.append(number) or True)
+    # What it does to its own process, which is the test's here.
+    monkeypatch.setattr(kernel, "name_process", lambda _: None)
+    monkeypatch.setattr(serving, "_reset", lambda *_: None)
+    monkeypatch.setattr(serving, "_has_children", lambda: False)
+    reader, writer = os.pipe()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for _ in range(most):
+            handing.send(ours, handing.Asked(b"a request", False, writer))
+        serving._serve(theirs)
+        theirs.shutdown(socket.SHUT_WR)
+        assert (asked_of, ours.recv(9)) == ([1, 2][:most], serving.READY * (most - 1))
+    for each in (reader, writer):
+        os.close(each)
+
+
 def test_an_idle_keeper_ends_with_its_launcher_and_a_busy_one_with_its_run(runs: Runs, gate: Path) -> None:
     busy, idle = held(runs, gate, 6), runs.shell("exit 0")
     idle.ended()
