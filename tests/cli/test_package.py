@@ -75,7 +75,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran([str(python), "-c", build, "build_sdist", str(out)], copy)
     (sdist,) = out.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        archive.extractall(base / "unpacked", filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(base / "unpacked")
     (source,) = (base / "unpacked").iterdir()
     ran([str(python), "-c", build, "build_wheel", str(out)], source)
     return out
