@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import time
 from contextlib import closing
 
 from fleet_machines import Fleet, Machine
 from queue_driver import command, finish, start, submit, widths
 
+from agentq_cli.base import clock
 from agentq_cli.engines.nouns import Answer
 from agentq_cli.host.place import Place
 from agentq_cli.model.addresses import Address
@@ -20,6 +23,8 @@ def say(here: Place, id: str, kind: str, content: str | bytes, at: object = 5) -
     """What an agent writes in the session `s`."""
     with closing(sqlite3.connect(here.outbound("s"))) as database, database:
         database.execute("INSERT INTO messages_out VALUES (?, ?, ?, ?)", (id, kind, content, at))
+    while not clock.settled(os.stat(here.outbound("s")).st_ctime_ns):
+        time.sleep(0.001)  # a stamp younger than that is looked at twice
 
 
 def answers(here: Place) -> list[tuple[object, ...]]:
