@@ -36,14 +36,15 @@ class Standing:
         self._before = (0, 0)
         """How many tasks had ended, and ended unsuccessfully, when the period began."""
 
-    def tell(self, *, over: bool, claiming: bool) -> None:
-        """Record what has changed, at the end of a round. If it is `over`, its end will say the rest: why, and by
-        itself since it was not `claiming` any more, since it has drained, or since it was idle."""
+    def tell(self, *, over: bool, again: bool, claiming: bool) -> None:
+        """Record what has changed, at the end of a round; not yet if there will be another one `again`, at once. If it
+        is `over`, its end will say the rest: why, and by itself since it was not `claiming` any more, since it has
+        drained, or since it was idle."""
         if over:
             drain = self._duty.settings.drain
             self._why = "max tasks" if not claiming else "drained" if drain else "idle"
         guard = self._duty.guard
-        if guard.may_run(None, TELL):
+        if (over or not again) and guard.may_run(None, TELL):
             with guard.guarding(None, TELL):
                 self._tell(over)
 

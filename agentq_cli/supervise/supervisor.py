@@ -116,7 +116,7 @@ class Supervision:
                 over = self._stopping.leaving
                 with self._guard.guarding(None, "end"):
                     over = over or self._done()
-                self._standing.tell(over=over, claiming=self._claiming)
+                self._standing.tell(over=over, again=bool(self._answering.due), claiming=self._claiming)
                 yield from self._tell_trouble()
                 if bell.slow is not None and not told:
                     told = True
