@@ -62,8 +62,7 @@ def launch_text(launch: Launch) -> str:
 
 
 _launches: dict[str, Launch] = {}
-MOST_LAUNCHES = 64
-LONGEST_LAUNCH = 1 << 16
+MOST_LAUNCHES, LONGEST_LAUNCH = 64, 1 << 16
 """How many launches are kept, and how long the text of one may be."""
 
 
@@ -212,7 +211,7 @@ def _task(session: str, row: Columns) -> Task:
 
 
 def _work(row: Columns) -> Work:
-    # An older version left out of a successor what it did not know.
+    # An older version left out what it did not know.
     return Work(**_read({name: row.get(name) for name in WORK}))
 
 
@@ -222,7 +221,7 @@ def _read(columns: Columns) -> dict[str, Any]:
 
 
 def named(row: Sequence[Any]) -> Columns:
-    """A row of messages_in that has `COLUMNS`, by their names."""
+    """A row that has `COLUMNS`, by their names."""
     return dict(zip(COLUMNS, row, strict=True))
 
 
@@ -320,10 +319,11 @@ def worker(row: Row) -> Worker:
         agent=row[3] or None,
         shares_conversation=bool(row[4]),
         claimed_at=row[5],
-        supervisor=None if row[6] is None else Identity(row[6], row[7], row[8]),
+        supervisor=None if row[6] is None else Identity(*row[6:9]),
         adopted=bool(row[9]),
         stop=row[10],
         directory=row[11],
+        conversation_key=row[12],
     )
 
 
