@@ -37,7 +37,7 @@ GROUPS = {
     "Trees": ("diff", "land", "trees", "discard", "restore"),
     "Run": ("run", "jobs", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
-    "Set up": ("agents", "config", "service", "fleet", "migrate", "completion"),
+    "Set up": ("agents", "config", "service", "fleet", "migrate", "mcp", "completion"),
 }
 """Every command by purpose, in the order of the help."""
 
@@ -629,6 +629,26 @@ ROWS: tuple[Any, ...] = (
     ("unit", ("service",), "optional", "", "Only this systemd unit.", {"metavar": "UNIT"}),
     ("--html", ("report",), "path", HOW, "Write an HTML page; '-' is standard output.", {"metavar": "FILE"}),
     ("--prometheus", ("stats",), "flag", HOW, "Print the text that Prometheus's textfile collector reads.", {}),
+    # What an MCP server lets its clients do.
+    (
+        "--session -s",
+        ("mcp",),
+        "names",
+        WHICH,
+        "Serve this session; repeatable, the first is that of a call that names none.",
+        {"default": "AGENTQ_SESSION, else default"},
+    ),
+    ("--tools", ("mcp",), "names", WHICH, "Offer only this tool; repeatable.", {"metavar": "TOOL"}),
+    ("--read-only", ("mcp",), "flag", HOW, "Offer only tools that change nothing.", {}),
+    (
+        "--allow",
+        ("mcp",),
+        "texts",
+        HOW,
+        "Allow more than an agent may request: sessions, agent, exec, directory, environment, options, land or all; "
+        "repeatable.",
+        {"metavar": "WHAT"},
+    ),
     # Which.
     ("--older-than", ("prune",), "duration", WHICH, "Only tasks that ended longer ago than this.", {}),
     (
