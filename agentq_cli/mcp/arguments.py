@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from agentq_cli.base.errors import NotAnAddress, Usage
-from agentq_cli.mcp.limits import SESSIONS, Limits
+from agentq_cli.mcp.limits import LAND, SESSIONS, Limits
 from agentq_cli.mcp.tools import NEW, NEWEST, Tool
 from agentq_cli.options import batch, values
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 ADDRESSES = ("id", "run", "task", "series", "ids", "after", "after_any", "after_failure")
 """The options that name tasks."""
+
+LISTS = ("list", "runs")
+"""The tools that list every session, unless they are told otherwise."""
 
 NARROW = ("pause", "resume", "cancel", "wait")
 """The tools that take tasks, a session, or all: they must be told."""
@@ -44,8 +47,10 @@ def read(tool: Tool, arguments: Mapping[str, Any], limits: Limits) -> dict[str, 
             raise Usage(f"{tool.name}: needs {name}")
     if "limit" in known:
         given.setdefault("limit", NEWEST)
-    if tool.name in NEW:
-        limits.check_task_options(given.keys() - {"session", "dry_run", "next"})
+    if tool.aside:
+        limits.check_task_options(name for name in given if name not in tool.aside)
+    if tool.name == "land":
+        limits.require(LAND, "land")
     _place(tool, given, limits)
     return _worded(tool, given) if tool.name in NEW else given
 
@@ -62,8 +67,7 @@ def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
             if name in given:
                 limits.require(SESSIONS, name)
         return
-    everywhere = tool.name not in NEW and (bool(named) or limits.allows(SESSIONS))
-    if "session" in tool.rows and not everywhere:
+    if tool.name in NEW or (tool.name in LISTS and not named and not limits.allows(SESSIONS)) or "failed" in given:
         given.setdefault("session", limits.own)
 
 

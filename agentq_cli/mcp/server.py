@@ -26,8 +26,10 @@ from agentq_cli.base.errors import NotFound, nearest
 from agentq_cli.mcp import calls, tools
 from agentq_cli.mcp.calls import Outcome
 from agentq_cli.mcp.limits import Limits
+from agentq_cli.mcp.resources import Resources
 from agentq_cli.mcp.wait import wait
 from agentq_cli.mcp.waiting import Watch
+from agentq_cli.mcp.wire import Lines, take_stdin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 
     from agentq_cli.cli.context import Context
 
-THREADS = 8
-"""How many calls are carried out at once."""
+THREADS, SLOW_THREADS = 8, 2
+"""How many calls are carried out at once: of the tools that are quick, and of those that may take minutes."""
 
 LEAVING_SECONDS = 0.5
 """How long calls may still take once the client is gone."""
@@ -50,14 +52,15 @@ class Tools:
     def __init__(self, limits: Limits, at: Context, loop: asyncio.AbstractEventLoop) -> None:
         self._limits = limits
         self._at = at
-        self._tools = {tool.name: tool for tool in tools.offered(limits)}
+        self.tools = {tool.name: tool for tool in tools.offered(limits)}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=CALL)
+        self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix=CALL)
         self._loop = loop
         self._watch = Watch(at, loop)
 
     async def list_tools(self, ctx: ServerRequestContext, params: object) -> types.ListToolsResult:
         """Every tool with its schema and its hints."""
-        return types.ListToolsResult(tools=[self._listed(tool) for tool in self._tools.values()])
+        return types.ListToolsResult(tools=[self._listed(tool) for tool in self.tools.values()])
 
     def _listed(self, tool: tools.Tool) -> types.Tool:
         return types.Tool(
@@ -82,20 +85,25 @@ class Tools:
         )
 
     async def _outcome(self, ctx: ServerRequestContext, name: str, arguments: dict[str, Any]) -> Outcome:
-        tool = self._tools.get(name)
-        if tool is None:
-            near = nearest(name, self._tools) or f"; one of {', '.join(self._tools)}"
-            return calls.failure(NotFound(f"tool '{name[:100]}': no such tool here{near}"))
-        if name != "wait":
-            outcome: Outcome = await self._in_thread(calls.call, tool, arguments, self._limits, self._at)
-            return outcome
-        report = ctx.session.report_progress
+        if name != "wait" or name not in self.tools:
+            return await self.call(name, arguments)
+        tool, report = self.tools[name], ctx.session.report_progress
         try:
             return await wait(
                 tool, arguments, self._limits, self._at, watch=self._watch, in_thread=self._in_thread, report=report
             )
         except Exception as error:
             return calls.failure(error)
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> Outcome:
+        """Carry out a call of a tool, but not of `wait`; an error is a result as well."""
+        tool = self.tools.get(name)
+        if tool is None:
+            near = nearest(name, self.tools) or f"; one of {', '.join(self.tools)}"
+            return calls.failure(NotFound(f"tool '{name[:100]}': no such tool here{near}"))
+        threads = self._slow if tool.slow else self._threads
+        call = partial(calls.call, tool, arguments, self._limits, self._at)
+        return await self._loop.run_in_executor(threads, call)
 
     def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         return self._loop.run_in_executor(self._threads, partial(function, *arguments))
@@ -119,14 +127,20 @@ async def _serve(limits: Limits, at: Context) -> None:
     for number, code in ((signal.SIGTERM, TERMINATED), (signal.SIGINT, INTERRUPTED)):
         loop.add_signal_handler(number, _leave, code)
     handlers = Tools(limits, at, loop)
+    resources = Resources(limits, handlers)
     server: Server[Any] = Server(
         "agentq",
         version=__version__,
         instructions=_instructions(limits),
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,
+        on_list_resources=resources.listed,
+        on_list_resource_templates=resources.templates,
+        on_read_resource=resources.read,
     )
-    async with stdio_server() as (read, write):
+    # What is iterated over is all that the SDK does with a file.
+    lines: Any = Lines(take_stdin(), loop)
+    async with stdio_server(stdin=lines) as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
 

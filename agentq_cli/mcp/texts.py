@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 LONGEST_TITLE = 100
 LONGEST_ANSWER = 16 << 10
-"""How many characters of a task's title and of a run's result are shown."""
+LONGEST_ITEM = 4 << 10
+"""How many characters of a task's title, of a run's result and of any text in a list are shown."""
 
 
 def text(document: Mapping[str, Any]) -> str:
@@ -87,6 +88,27 @@ def answer(run: Mapping[str, Any]) -> Iterator[str]:
         yield harmless(cut(said, LONGEST_ANSWER))
 
 
+def _logs(document: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{document['run']} {document['stream']}, from byte {document['offset']}:"
+    yield (document["stdout"] or document["stderr"]).rstrip("\n")
+    if document["more"]:
+        yield _go_on(document)
+    elif not document["ended"]:
+        yield f"(still running; what comes next begins at offset {document['next_offset']})"
+
+
+def _diff(document: Mapping[str, Any]) -> Iterator[str]:
+    counts = f"{document['files_changed']} files, +{document['insertions']} -{document['deletions']}"
+    yield f"{document['line']}: {counts}, branch {document['branch']}"
+    yield document["patch"].rstrip("\n")
+    if document["more"]:
+        yield _go_on(document)
+
+
+def _go_on(document: Mapping[str, Any]) -> str:
+    return f"(more follows from offset {document['next_offset']})"
+
+
 def _results(document: Mapping[str, Any]) -> Iterator[str]:
     for item in document["items"]:
         yield one_line(item["message"])
@@ -113,6 +135,8 @@ LINES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "agentq.runs/1": _runs,
     "agentq.run/1": _run,
     "agentq.results/1": _results,
+    "agentq.logs/1": _logs,
+    "agentq.diff/1": _diff,
     "agentq.error/1": _error,
 }
 """The lines of a document by its schema."""

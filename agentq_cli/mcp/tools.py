@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.cli import perform
-from agentq_cli.mcp.limits import SESSIONS, Limits
+from agentq_cli.commands.logs import FILES
+from agentq_cli.mcp.limits import LAND, SESSIONS, Limits
 from agentq_cli.options.table import EVERYWHERE, Row, rows
 
 TYPE_CHECKING = False
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
 NEW = ("submit", "schedule")
 """The tools that make tasks; what is to be done they take as a line of a batch does."""
 
-TYPED = ("words", "exec", "file", "batch", "wait", "follow", "no_wake", "yes")
+TYPED = ("words", "file", "batch", "wait", "follow", "no_wake", "yes")
 """Options that only a person at a command line has a use for, or that are taken in another way."""
+
+LONGEST_PAGE = 64 << 10
+"""How many bytes of a log or a difference a call returns at most."""
+
+LARGEST_OFFSET = 1 << 60
 
 MOST_ITEMS = 1000
 NEWEST = 100
@@ -37,6 +43,12 @@ class Tool(NamedTuple):
     more: str = ""
     """What its description says in addition to the command's help."""
     required: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    """What it does not take of the command's options."""
+    aside: tuple[str, ...] = ()
+    """If it takes options of a task, those that are none."""
+    slow: bool = False
+    """Whether a call may take minutes."""
     own: tuple[Row, ...] = ()
     """What only the tool takes; a row here stands before the command's own of that name."""
 
@@ -44,7 +56,8 @@ class Tool(NamedTuple):
     def rows(self) -> dict[str, Row]:
         """What it takes, by name."""
         own = {each.name: each for each in self.own}
-        found = {each.name: each for each in rows(self.name) if each.panel != EVERYWHERE and each.name not in TYPED}
+        left_out = (*TYPED, *self.without)
+        found = {each.name: each for each in rows(self.name) if each.panel != EVERYWHERE and each.name not in left_out}
         return own | found | own
 
     @property
@@ -69,21 +82,63 @@ TIMEOUT = Row(
         {"default": DEFAULT_WAIT},
     )
 )
-
-WORK = (
-    Row(("--prompt", ("mcp",), "text", "", "What the agent is to do.", {})),
-    Row(("--exec", ("mcp",), "command", "", "A command to run without a shell, in place of a prompt: its words.", {})),
+OFFSET = Row(
+    (
+        "--offset",
+        ("mcp",),
+        "whole",
+        "",
+        f"Go on from this byte, the next_offset of the call before; a call returns at most {LONGEST_PAGE >> 10} KiB.",
+        {"low": 0, "high": LARGEST_OFFSET, "default": "0"},
+    )
+)
+STREAM = Row(
+    (
+        "--stream",
+        ("mcp",),
+        "choice",
+        "",
+        "Which of its outputs to read.",
+        {"choices": tuple(name for files in FILES.values() for name in files), "default": "stdout"},
+    )
+)
+PROMPT = Row(("--prompt", ("mcp",), "text", "", "What the agent is to do.", {}))
+EXEC = Row(
+    ("--exec", ("mcp",), "command", "", "A command to run without a shell, in place of a prompt: its words.", {})
 )
 
 TOOLS = (
-    Tool("submit", own=WORK, reads=False, repeatable=False, opens=True),
+    Tool("submit", own=(PROMPT, EXEC), aside=("session", "dry_run"), reads=False, repeatable=False, opens=True),
+    Tool(
+        "schedule",
+        own=(PROMPT, EXEC),
+        aside=("session", "dry_run", "next", "cron", "every", "at"),
+        reads=False,
+        repeatable=False,
+        opens=True,
+    ),
     Tool("list", own=(LIMIT,)),
     Tool("show", required=("run",)),
+    Tool("logs", required=("run",), own=(STREAM, OFFSET), without=(*FILES, "follow")),
+    Tool("runs", own=(LIMIT,)),
     Tool(
         "wait",
         more="If they have not ended in time, it says how they stand and can be called again. It reports progress.",
         own=(TIMEOUT,),
     ),
+    Tool("cancel", reads=False, destroys=True),
+    Tool("pause", reads=False),
+    Tool("resume", reads=False, opens=True),
+    Tool(
+        "retry",
+        aside=("ids", "failed", "session", "label", "since"),
+        reads=False,
+        destroys=True,
+        repeatable=False,
+        opens=True,
+    ),
+    Tool("diff", own=(OFFSET,), slow=True),
+    Tool("land", reads=False, destroys=True, opens=True, slow=True),
 )
 
 
@@ -92,7 +147,9 @@ def offered(limits: Limits) -> list[Tool]:
     return [
         tool
         for tool in TOOLS
-        if (tool.reads or not limits.read_only) and (not limits.tools or tool.name in limits.tools)
+        if (tool.reads or not limits.read_only)
+        and (not limits.tools or tool.name in limits.tools)
+        and (tool.name != "land" or limits.allows(LAND))
     ]
 
 
@@ -112,10 +169,10 @@ def schema(tool: Tool, limits: Limits) -> dict[str, Any]:
 
 def _is_open(tool: Tool, name: str, limits: Limits) -> bool:
     """Whether an option is of use within these limits."""
-    if tool.name in NEW and name not in ("session", "dry_run", "next"):
+    if tool.aside and name not in tool.aside:
         return limits.opens(name)
-    if name == "session":
-        return len(limits.sessions) > 1 or limits.allows(SESSIONS)
+    if name == "all" or (name == "agent" and tool.name in ("pause", "resume")):
+        return limits.allows(SESSIONS)
     return True
 
 
