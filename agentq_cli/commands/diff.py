@@ -6,9 +6,9 @@ import os
 import sys
 
 from agentq_cli.base.errors import Usage
+from agentq_cli.commands import tree_target
 from agentq_cli.git.as_user import as_user
 from agentq_cli.git.runner import GitFailed, require_git
-from agentq_cli.options import values
 from agentq_cli.show import notices
 from agentq_cli.show.harmless import storable
 from agentq_cli.show.pen import wants_colour
@@ -41,15 +41,14 @@ def diff(given: Given, at: Context) -> Result:
     This takes a task with --worktree. The tree may be gone: then the snapshots of its runs are read. On a terminal git
     shows it, with its own pager and colours.
     """
-    name, session, stat, names = given["run"], given["session"], bool(given["stat"]), bool(given["name_only"])
-    if (name is None) is (session is None):
-        raise Usage("diff: name a task, one of its runs, or a session with -s; only one of these")
+    stat, names = bool(given["stat"]), bool(given["name_only"])
+    target = tree_target.target("diff", given)
     if stat and names:
         raise Usage("--stat: not together with --name-only")
     require_git(at.environ)
-    target, attempt = (values.parse_session(session), None) if name is None else values.parse_run(name)
     queue = at.open_queue()
-    found = diffs.find(queue, trees_directory(at.config, queue.here.path), at.environ, target, attempt)
+    trees = trees_directory(at.config, queue.here.path)
+    found = diffs.find(queue, trees, at.environ, target.line, target.attempt, key=target.key)
     if found.note:
         notices.note(f"{found.run}: {found.note}")
     if at.as_json:
@@ -82,6 +81,7 @@ def _document(found: Difference) -> dict[str, object]:
             }
             for each in files
         ],
+        "conversation_key": found.record.key,
     }
 
 
