@@ -6,9 +6,9 @@ import os
 import sys
 
 from agentq_cli.base.errors import Usage
+from agentq_cli.commands import tree_target
 from agentq_cli.git.as_user import as_user
 from agentq_cli.git.runner import GitFailed, require_git
-from agentq_cli.options import values
 from agentq_cli.show import notices
 from agentq_cli.show.harmless import storable
 from agentq_cli.show.pen import wants_colour
@@ -56,15 +56,13 @@ def diff(given: Given, at: Context) -> Result:
 
 def difference(given: Given, at: Context) -> Difference:
     """What is to be shown. Raises Usage, NotFound, WrongState, GitFailed, OSError."""
-    name, session = given["run"], given["session"]
-    if (name is None) is (session is None):
-        raise Usage("diff: name a task, one of its runs, or a session with -s; only one of these")
+    target = tree_target.target("diff", given)
     if given["stat"] and given["name_only"]:
         raise Usage("--stat: not together with --name-only")
     require_git(at.environ)
-    target, attempt = (values.parse_session(session), None) if name is None else values.parse_run(name)
     queue = at.open_queue()
-    found = diffs.find(queue, trees_directory(at.config, queue.here.path), at.environ, target, attempt)
+    trees = trees_directory(at.config, queue.here.path)
+    found = diffs.find(queue, trees, at.environ, target.line, target.attempt, key=target.key)
     if found.note:
         notices.note(f"{found.run}: {found.note}")
     return found
@@ -97,6 +95,7 @@ def document(found: Difference) -> dict[str, Any]:
             }
             for each in files
         ],
+        "conversation_key": found.record.key,
     }
 
 

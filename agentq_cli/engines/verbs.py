@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
-    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.sessions import Conversation, Event, Message, SessionInfo
     from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import NewTask, Task, WaitingFor
     from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
@@ -238,8 +238,11 @@ class Queue(Protocol):
         """Pause a session, which is made if it does not exist, or resume it. Returns whether that changed anything.
         Raises NotFound for a resume."""
 
-    def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
-        """Make a session's next task begin a new conversation. Returns the agents whose conversation was dropped.
+    def reset_conversation(
+        self, session: str, agent: str | None, key: str | None = None, *, actor: Actor = Actor.USER
+    ) -> list[str]:
+        """Make a session's next task begin a new conversation, or (with `key`) the next one of that line of work.
+        Returns the agents whose conversation was dropped.
         Raises NotFound."""
 
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
@@ -419,6 +422,10 @@ class Queue(Protocol):
     def sessions(self) -> Iterator[SessionInfo]:
         """Every session by name. A session that cannot be read has no conversations, and its error is raised at the
         end."""
+
+    def pool(self, session: str) -> list[Conversation]:
+        """The conversations of a session, of each of its lines of work and each agent. Raises NotFound, Busy,
+        Unreadable."""
 
     def pause_reason(self, session: str) -> str | None:
         """Why a session is paused; None if no reason was given, or if it is not paused."""

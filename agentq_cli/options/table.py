@@ -377,7 +377,11 @@ ROWS: tuple[Any, ...] = (
         "text",
         TREE,
         "The branch of that tree, a new one.",
-        {"metavar": "NAME", "default": "agentq/s/SESSION, or agentq/t/SESSION/N if isolated", "field": "launch.branch"},
+        {
+            "metavar": "NAME",
+            "default": "agentq/s/SESSION, agentq/c/SESSION/KEY with a KEY but 1, agentq/t/SESSION/N if isolated",
+            "field": "launch.branch",
+        },
     ),
     (
         "--base",
@@ -568,6 +572,14 @@ ROWS: tuple[Any, ...] = (
     ("id", ("land", "discard"), "optional", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
     ("--session -s", ("diff", "land", "discard", "restore"), "name", WHICH, "The tree of this session.", {}),
     ("--session -s", ("trees",), "name", WHICH, "Only the trees of this session and its tasks.", {}),
+    (
+        "--conversation",
+        ("diff", "land", "discard", "restore", "trees"),
+        "name",
+        WHICH,
+        "Only that of the session's conversation of this key.",
+        {"metavar": "KEY"},
+    ),
     ("--stat", ("diff",), "flag", HOW, "Only how many lines of each file were changed.", {}),
     ("--name-only", ("diff",), "flag", HOW, "Only the names of the files.", {}),
     (
