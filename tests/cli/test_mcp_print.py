@@ -18,7 +18,7 @@ LIMITS = ("--session", "docs", "--session", "web", "--read-only", "--tools", "li
 def registered(agent: str, text: str) -> tuple[list[str], Any]:
     """The command line that an agent CLI reads in such a text, and the whole of what it reads."""
     if agent == "claude":
-        line = shlex.split(text)
+        line = shlex.split(text, comments=True)
         return line[line.index("--") + 1 :], line
     if agent == "codex":
         server = tomllib.loads(text)["mcp_servers"]["agentq"]
