@@ -280,7 +280,7 @@ _agentq_option() {
     mcp:--tools|mcp:--url) kind=free ;;
     mcp:-s|mcp:--session) kind=sessions ;;
     mcp:--color) kind=words choices='auto always never' ;;
-    mcp:--allow) kind=words choices='sessions agent exec directory environment land all' ;;
+    mcp:--allow) kind=words choices='sessions agent exec directory environment options land all' ;;
     config:--state-dir) kind=directories ;;
     config:--url) kind=free ;;
     config:--color) kind=words choices='auto always never' ;;

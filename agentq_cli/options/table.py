@@ -154,13 +154,7 @@ class Row(tuple):  # type: ignore[type-arg]
         return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
 
 
-TOOLS = (
-    *("submit", "schedule", "list", "show", "logs", "runs", "wait"),
-    *("cancel", "pause", "resume", "retry", "diff", "land"),
-)
-"""The commands that `agentq mcp` offers as tools."""
-
-ALLOWED = ("sessions", "agent", "exec", "directory", "environment", "land", "all")
+ALLOWED = ("sessions", "agent", "exec", "directory", "environment", "options", "land", "all")
 """What `agentq mcp --allow` lets a client do besides what an agent may request by its outbound.db."""
 
 
@@ -754,7 +748,7 @@ ROWS: tuple[Any, ...] = (
         "texts",
         LIMITS,
         "Only this tool; repeatable.",
-        {"metavar": "TOOL", "default": "all", "choices": TOOLS},
+        {"metavar": "TOOL", "default": "all"},
     ),
     (
         "--allow",

@@ -1,0 +1,108 @@
+"""One call of a tool: its command with a context of its own, and its result as a document and as a short text.
+
+A call runs in a thread. What it opens is its own and closed at its end, since no database connection may be used by
+two threads.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from agentq_cli.base.dataclass import NamedTuple, replace
+from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.translation import translated
+from agentq_cli.cli import perform
+from agentq_cli.cli.context import Context, Resources
+from agentq_cli.mcp import arguments as given_by
+from agentq_cli.mcp import texts
+from agentq_cli.mcp.limits import Limits
+from agentq_cli.mcp.tools import Tool
+from agentq_cli.show import documents, notices, printer
+from agentq_cli.show.results import Result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_notes = threading.local()
+
+
+class Outcome(NamedTuple):
+    """What a call returns: the document of `--json`, the same in short, and whether it is an error."""
+
+    document: dict[str, Any]
+    text: str
+    failed: bool = False
+
+
+def listen() -> None:
+    """From now on what a command tells beside its result belongs to the call that makes it."""
+    notices.listener = _hear
+
+
+def _hear(text: str) -> None:
+    lines: list[str] | None = getattr(_notes, "lines", None)
+    if lines is not None:
+        lines.append(text)
+
+
+@contextmanager
+def own_context(at: Context) -> Iterator[Context]:
+    """A context like this one, for one call in this thread."""
+    here = replace(at, as_json=True, color="never", resources=Resources(), _loaded=[], _fleets={})
+    try:
+        yield here
+    finally:
+        here.resources.close()
+
+
+def call(tool: Tool, arguments: Mapping[str, Any], limits: Limits, at: Context) -> Outcome:
+    """Carry out a call. It never raises: an error is a result as well."""
+    lines: list[str] = []
+    _notes.lines = lines
+    try:
+        with own_context(at) as here:
+            given = given_by.read(tool, arguments, limits)
+            document, failed = shown(perform.call(tool.name, given, here), here)
+    except Exception as error:
+        return failure(error)
+    finally:
+        del _notes.lines
+    told = [line.removeprefix("agentq: ") for line in lines if not line.startswith("agentq: error:")]
+    return Outcome(document, "\n".join([texts.text(document), *told]), failed)
+
+
+def failure(error: Exception) -> Outcome:
+    """The result of a call that ended with this error."""
+    found = translated(error)
+    document = clean({"schema": "agentq.error/1", **documents.failure(found)})
+    return Outcome(document, texts.text(document), True)
+
+
+def shown(result: Result, at: Context) -> tuple[dict[str, Any], bool]:
+    """The document of a result, and whether it tells an error."""
+    out = io.StringIO()
+    writer = printer.Printer(as_json=True, color="never", environ={}, now_ms=at.now_ms, out=out)
+    failed = False
+    try:
+        writer.write(result)
+    except AgentqError:
+        if not out.getvalue():
+            raise
+        failed = True  # it is in the document, beside what could be read
+    document: dict[str, Any] = clean(json.loads(out.getvalue()))
+    return document, failed or document["schema"] == "agentq.error/1"
+
+
+def clean(value: Any) -> Any:
+    """The same without lone surrogates, such as those of a file name that is no UTF-8: the protocol has no way to write
+    them."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {clean(key): clean(inner) for key, inner in value.items()}
+    return [clean(inner) for inner in value] if isinstance(value, list) else value
