@@ -44,11 +44,11 @@ _agentq_command() {
     report) options='--session --agent --series --status --label --since --until --limit --html --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     doctor) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     agents) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    mcp) options='--session --read-only --tools --allow --print --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     config) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     service) options='--dry-run --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     fleet) options='--role --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     migrate) options='--session --logs --dry-run --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    mcp) options='--session --tools --read-only --allow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     completion) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     x) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
     add) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
@@ -275,6 +275,12 @@ _agentq_option() {
     agents:--state-dir) kind=directories ;;
     agents:--url) kind=free ;;
     agents:--color) kind=words choices='auto always never' ;;
+    mcp:--print) kind=agents ;;
+    mcp:--state-dir) kind=directories ;;
+    mcp:--tools|mcp:--url) kind=free ;;
+    mcp:-s|mcp:--session) kind=sessions ;;
+    mcp:--color) kind=words choices='auto always never' ;;
+    mcp:--allow) kind=words choices='sessions agent exec directory environment options land all' ;;
     config:--state-dir) kind=directories ;;
     config:--url) kind=free ;;
     config:--color) kind=words choices='auto always never' ;;
@@ -288,10 +294,6 @@ _agentq_option() {
     migrate:--url) kind=free ;;
     migrate:-s|migrate:--session) kind=sessions ;;
     migrate:--color) kind=words choices='auto always never' ;;
-    mcp:--state-dir) kind=directories ;;
-    mcp:--tools|mcp:--allow|mcp:--url) kind=free ;;
-    mcp:-s|mcp:--session) kind=sessions ;;
-    mcp:--color) kind=words choices='auto always never' ;;
     completion:--state-dir) kind=directories ;;
     completion:--url) kind=free ;;
     completion:--color) kind=words choices='auto always never' ;;
@@ -484,7 +486,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service fleet migrate mcp completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents mcp config service fleet migrate completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

@@ -11,17 +11,14 @@ from collections.abc import Iterable
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.model.addresses import DEFAULT_SESSION
-from agentq_cli.options.table import rows
+from agentq_cli.options.table import ALLOWED, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ALL = "all"
-SESSIONS, AGENT, EXEC, DIRECTORY, ENVIRONMENT, OPTIONS, LAND = WHAT = (
-    *("sessions", "agent", "exec", "directory", "environment", "options", "land"),
-)
-"""What `--allow` takes besides `all`."""
+SESSIONS, AGENT, EXEC, DIRECTORY, ENVIRONMENT, OPTIONS, LAND, ALL = ALLOWED
+"""What `--allow` takes."""
 
 REQUESTED = frozenset(row.name for row in rows("request"))
 """The options that every client may give a task."""
