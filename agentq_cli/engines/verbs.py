@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
-    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.sessions import Conversation, Event, Message, SessionInfo
     from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import NewTask, Task, WaitingFor
     from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
@@ -419,6 +419,9 @@ class Queue(Protocol):
     def sessions(self) -> Iterator[SessionInfo]:
         """Every session by name. A session that cannot be read has no conversations, and its error is raised at the
         end."""
+
+    def pool(self, session: str, workers: Sequence[Worker]) -> list[Conversation]:
+        """The conversations of a session, the one used last first; `workers` are the live runs. Raises NotFound."""
 
     def pause_reason(self, session: str) -> str | None:
         """Why a session is paused; None if no reason was given, or if it is not paused."""

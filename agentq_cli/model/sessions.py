@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from agentq_cli.model.addresses import RunId
+
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
@@ -24,6 +26,24 @@ class SessionInfo:
     parallel: int | None
     path: str
     host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation that a session keeps with an agent, under its key, and what its runs have used so far.
+
+    `id` is the agent's own, None until the agent names it. `tasks` counts the tasks whose runs were in it and are not
+    pruned. `running` is the run that uses it now.
+    """
+
+    key: str
+    agent: str
+    id: str | None
+    tasks: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    used_at: int | None = None
+    running: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.engines.shared.figures import Figures
-    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.sessions import Conversation, Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
     from agentq_cli.model.workers import Worker
     from agentq_cli.policy.admission import Gate
@@ -74,6 +74,23 @@ class Readings(Attendance, Pauses):
             path=self.here.session(name),
             host=host,
         )
+
+    def pool(self, session: str, workers: Sequence[Worker]) -> list[Conversation]:
+        from agentq_cli.base.json_text import dumps
+        from agentq_cli.model.sessions import Conversation
+
+        with self.of_session(session) as reading:
+            known = reading.ask("read.pool")
+        values = {"session": session, "ids": dumps([id for _, _, id, _ in known])}
+        figures = {(agent, id): numbers for agent, id, *numbers in self.reading.ask("read.pool_figures", values)}
+        using = {(each.conversation_key, each.agent): each.id for each in workers if each.session == session}
+        found = []
+        for key, agent, id, used_at in known:
+            tasks, tokens_in, tokens_out = figures.get((agent, id), (0, 0, 0))
+            running = using.pop((key, agent), None)
+            found.append(Conversation(key, agent, id, tasks, int(tokens_in), int(tokens_out), used_at, running))
+        begun = [(key, agent, run) for (key, agent), run in using.items() if key is not None and agent is not None]
+        return [*(Conversation(key, agent, None, running=run) for key, agent, run in begun), *found]
 
     def pause_reason(self, session: str) -> str | None:
         found = self.reading.ask("read.session", {"name": session})

@@ -81,6 +81,16 @@ SELECT min(due_at) FROM agentq.tasks WHERE session = :session AND status = 'queu
 -- name: conversations
 SELECT agent, id FROM agentq.conversations WHERE session = :session ORDER BY used_at DESC
 
+-- name: pool
+SELECT key, agent, id, used_at FROM agentq.conversations WHERE session = :session ORDER BY used_at DESC, key, agent
+
+-- name: pool_figures
+SELECT agent, conversation, count(DISTINCT seq), CAST(coalesce(sum(tokens_in), 0) AS float),
+       CAST(coalesce(sum(tokens_out), 0) AS float)
+FROM agentq.task_runs
+WHERE session = :session AND conversation IN (SELECT value FROM json_array_elements_text(CAST(:ids AS json)) AS given (value))
+GROUP BY agent, conversation
+
 -- name: workers
 SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
        w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen

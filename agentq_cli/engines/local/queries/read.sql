@@ -77,6 +77,15 @@ SELECT min(due_at) FROM tasks WHERE session = :session AND status = 'queued'
 -- name: conversations
 SELECT agent, id FROM conversations ORDER BY used_at DESC
 
+-- name: pool
+SELECT "key", agent, id, used_at FROM conversations ORDER BY used_at DESC, "key", agent
+
+-- total() and not sum(): an agent may print numbers whose sum is too large for an integer.
+-- name: pool_figures
+SELECT agent, conversation, count(DISTINCT seq), CAST(total(tokens_in) AS INTEGER), CAST(total(tokens_out) AS INTEGER)
+FROM task_runs INDEXED BY task_runs_session
+WHERE session = :session AND conversation IN (SELECT value FROM json_each(:ids)) GROUP BY agent, conversation
+
 -- name: workers
 SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory
 FROM workers ORDER BY claimed_at, session, seq
