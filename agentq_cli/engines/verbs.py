@@ -238,8 +238,11 @@ class Queue(Protocol):
         """Pause a session, which is made if it does not exist, or resume it. Returns whether that changed anything.
         Raises NotFound for a resume."""
 
-    def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
-        """Make a session's next task begin a new conversation. Returns the agents whose conversation was dropped.
+    def reset_conversation(
+        self, session: str, agent: str | None, key: str | None = None, *, actor: Actor = Actor.USER
+    ) -> list[str]:
+        """Make a session's next task begin a new conversation, or (with `key`) the next one of that line of work.
+        Returns the agents whose conversation was dropped.
         Raises NotFound."""
 
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
@@ -420,8 +423,9 @@ class Queue(Protocol):
         """Every session by name. A session that cannot be read has no conversations, and its error is raised at the
         end."""
 
-    def pool(self, session: str, workers: Sequence[Worker]) -> list[Conversation]:
-        """The conversations of a session, the one used last first; `workers` are the live runs. Raises NotFound."""
+    def pool(self, session: str) -> list[Conversation]:
+        """The conversations of a session, of each of its lines of work and each agent. Raises NotFound, Busy,
+        Unreadable."""
 
     def pause_reason(self, session: str) -> str | None:
         """Why a session is paused; None if no reason was given, or if it is not paused."""

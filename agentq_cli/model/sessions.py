@@ -30,18 +30,18 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation that a session keeps with an agent, under its key, and what its runs have used so far.
+    """A conversation of a session: the line of work that it belongs to (`key`), its agent, and the agent CLI's own id.
 
-    `id` is the agent's own, None until the agent names it. `tasks` counts the tasks whose runs were in it and are not
-    pruned. `running` is the run that uses it now.
+    `tasks` is how many tasks have had a run in it, `tokens_in` and `tokens_out` what those runs used, `used_at` when it
+    was last used, and `running` the run that is in it now. One that has just begun has no id, and none of those.
     """
 
     key: str
     agent: str
-    id: str | None
+    conversation: str | None
     tasks: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: int | None = None
+    tokens_out: int | None = None
     used_at: int | None = None
     running: RunId | None = None
 

@@ -53,9 +53,9 @@ class Sign(NamedTuple):
 class Worker:
     """A live run: claimed, not yet finished. `stop` is the recorded intent to end it.
 
-    `directory` is the real path in which no other agent may edit meanwhile; None if others may. `host` is the name of
-    its host in a fleet, None without one; `elsewhere`: that is not this machine, which has nothing of the run but its
-    `sign`.
+    `directory` is the real path in which no other agent may edit meanwhile; None if others may. `conversation_key` is
+    the line of work of its session that it is in; None if it is in none. `host` is the name of its host in a fleet,
+    None without one; `elsewhere`: that is not this machine, which has nothing of the run but its `sign`.
     """
 
     session: str
@@ -68,6 +68,7 @@ class Worker:
     adopted: bool
     stop: str | None
     directory: str | None = None
+    conversation_key: str | None = None
     host: str | None = None
     elsewhere: bool = False
     sign: Sign | None = None

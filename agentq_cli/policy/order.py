@@ -22,8 +22,9 @@ AGED_PRIORITY = 101
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The earliest queued task of one combination (session, agent, priority, shares, retry, directory); `agent` is
-    '' for a command, and `directory` (`Work.directory`) if its agent may edit beside others.
+    """The earliest queued task of one combination (session, agent, priority, shares, retry, directory, key);
+    `agent` is '' for a command, and `directory` (`Work.directory`) if its agent may edit beside others. `shares`: it is
+    in a line of work of its session, and `conversation_key` says in which one; '' if any will do.
 
     With several hosts, what the task needs of its host (`placement.Needs.text`) is part of the combination, and `bound`
     is the host that its session is bound to (`placement.Bound.text`). None: any host will do.
@@ -39,6 +40,7 @@ class Head:
     shares: bool
     last_start_at: int
     directory: str = ""
+    conversation_key: str = ""
     needs: str | None = None
     bound: str | None = None
 

@@ -128,6 +128,7 @@ class Starter:
             adopted=False,
             stop=None,
             directory=claim.plan.directory,
+            conversation_key=claim.task.conversation_key,
         )
         watched = Watched(worker, claim.task, self._queue.here.run(claim.run))
         if claim.plan.error is not None:

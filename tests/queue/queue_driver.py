@@ -297,8 +297,9 @@ def head_of(queue: Queue, address: Address) -> order.Head:
         due_at=task.due_at,
         expires_at=task.work.expires_at,
         retry=task.attempts > 0,
-        shares=task.work.shares_conversation,
+        shares=task.work.in_line,
         last_start_at=0,
+        conversation_key=task.conversation_key or "",
     )
 
 

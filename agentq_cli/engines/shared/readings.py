@@ -69,28 +69,30 @@ class Readings(Attendance, Pauses):
             paused=paused,
             reason=reason,
             conversation=conversations[0][1] if conversations else None,
-            conversations=dict(conversations),
+            conversations=dict(reversed(conversations)),  # of each agent the one used last
             parallel=None,
             path=self.here.session(name),
             host=host,
         )
 
-    def pool(self, session: str, workers: Sequence[Worker]) -> list[Conversation]:
-        from agentq_cli.base.json_text import dumps
+    def pool(self, session: str) -> list[Conversation]:
         from agentq_cli.model.sessions import Conversation
 
+        self.known(session)
         with self.of_session(session) as reading:
             known = reading.ask("read.pool")
-        values = {"session": session, "ids": dumps([id for _, _, id, _ in known])}
-        figures = {(agent, id): numbers for agent, id, *numbers in self.reading.ask("read.pool_figures", values)}
-        using = {(each.conversation_key, each.agent): each.id for each in workers if each.session == session}
-        found = []
-        for key, agent, id, used_at in known:
-            tasks, tokens_in, tokens_out = figures.get((agent, id), (0, 0, 0))
-            running = using.pop((key, agent), None)
-            found.append(Conversation(key, agent, id, tasks, int(tokens_in), int(tokens_out), used_at, running))
-        begun = [(key, agent, run) for (key, agent), run in using.items() if key is not None and agent is not None]
-        return [*(Conversation(key, agent, None, running=run) for key, agent, run in begun), *found]
+        used = {id: row for id, *row in self.reading.ask("read.conversation_figures", {"session": session})}
+        running = {
+            (each.agent, each.conversation_key): each.id
+            for each in self.workers()
+            if each.session == session and each.conversation_key and each.agent
+        }
+        found = [
+            Conversation(key, agent, id, *used.get(id, (0, None, None)), used_at, running.pop((agent, key), None))
+            for agent, key, id, used_at in known
+        ]
+        new = [Conversation(str(key), str(agent), None, running=run) for (agent, key), run in running.items()]
+        return sorted(found + new, key=lambda each: (each.key, each.agent))
 
     def pause_reason(self, session: str) -> str | None:
         found = self.reading.ask("read.session", {"name": session})
@@ -187,7 +189,7 @@ class Readings(Attendance, Pauses):
             holds=holds,
             session_runs=[worker.id for worker in lane],
             conversation_runs=[worker.id for worker in lane if worker.shares_conversation and worker.agent == agent],
-            retrying=[str(Address(session, seq)) for (seq,) in retrying],
+            retrying=[str(Address(session, seq)) for seq, *_ in retrying],
             parallel=parallel,
             workers=len(workers),
             jobs=jobs,

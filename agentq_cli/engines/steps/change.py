@@ -163,25 +163,28 @@ def pause_session(write: Transaction, *, reason: str | None, paused: bool) -> bo
     return changed
 
 
-def reset(write: Transaction, agent: str | None) -> list[str]:
-    """Make the next task of a session begin a new conversation, with one agent or (None) with all; the ids of the
-    dropped conversations are in the events. A run that continues one is left alone, and the conversation that it began
-    is not continued either.
+def reset(write: Transaction, agent: str | None, key: str | None) -> list[str]:
+    """Make the next task of a session, or of one of its lines of work, begin a new conversation, with one agent or
+    (None) with all; the ids of the dropped conversations are in the events. A run that continues one is left alone, and
+    the conversation that it began is not continued either.
 
     Returns the agents that had a conversation to drop.
     """
-    known: dict[str, str] = dict(write.ask("dispatch.conversations"))
-    running = write.ask("dispatch.in_conversation", {"session": write.session})
-    for name, seq, attempt in running:
-        if agent in (None, name):
-            values = {"name": f"given up by {name}", "value": f"{seq}.{attempt}"}
-            write.tell("dispatch.set_session_state", values)
-    given_up = [name for name in dict.fromkeys((*known, *(row[0] for row in running))) if agent in (None, name)]
-    for name in given_up:
-        write.tell("dispatch.forget_conversation", {"agent": name, "id": None})
-        which = f"conversation '{known[name]}'" if name in known else "the conversation that runs"
+
+    def is_meant(name: str, line: str) -> bool:
+        return agent in (None, name) and key in (None, line)
+
+    known = {(name, line): id for name, line, id in write.ask("dispatch.conversations") if is_meant(name, line)}
+    running = [row for row in write.ask("dispatch.in_conversation", {"session": write.session}) if is_meant(*row[:2])]
+    for name, line, seq, attempt in running:
+        values = {"name": f"given up by {name} {line}", "value": f"{seq}.{attempt}"}
+        write.tell("dispatch.set_session_state", values)
+    given_up = dict.fromkeys((*known, *((name, line) for name, line, *_ in running)))
+    for name, line in given_up:
+        write.tell("dispatch.forget_conversation", {"agent": name, "key": line})
+        which = f"conversation '{known[name, line]}'" if (name, line) in known else "the conversation that runs"
         write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
-    return given_up
+    return list(dict.fromkeys(name for name, _ in given_up))
 
 
 def edit(write: Transaction, address: Address, change: Edit) -> Task:

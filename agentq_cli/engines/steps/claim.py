@@ -82,8 +82,9 @@ def _claimable(
         due_at=task.due_at,
         expires_at=None if task.begun else task.work.expires_at,
         retry=task.begun,
-        shares=task.work.shares_conversation,
+        shares=task.work.in_line,
         directory=task.work.directory,
+        conversation_key=task.conversation_key or "",
     )
     if task.status is Status.QUEUED and startable(write, fresh, again, now=write.now, width=parallel(fresh.session)):
         if known is None and (task != candidate.task or past(write, task) != candidate.past):
@@ -129,6 +130,7 @@ def _take(
         last_run=run.attempt,
         cancel_requested=False,
         resumes=plan.resumes,
+        conversation_key=(task.conversation_key or "1") if task.work.in_line else None,
     )
     write.save(task, taken, event="start", run=run)
     write.tell(
@@ -155,9 +157,10 @@ def _take(
             "seq": task.seq,
             "attempt": run.attempt,
             "agent": task.work.agent or "",
-            "shares": task.work.shares_conversation,
+            "shares": task.work.in_line,
             "at": write.now,
             "directory": plan.directory,
+            "conversation_key": taken.conversation_key,
         }
         | rows.identity_columns(supervisor),
     )
@@ -225,7 +228,10 @@ def _conversation(
     if task.work.launch.continues is not None:
         return own if own and task.tries else (task.work.launch.continues, None, None)
     if task.work.shares_conversation:
-        known, used_at = next(iter(reading.ask("dispatch.conversation", {"agent": task.work.agent})), (None, None))
+        known, used_at = next(
+            iter(reading.ask("dispatch.conversation", {"agent": task.work.agent, "key": task.conversation_key or "1"})),
+            (None, None),
+        )
         if known is None or own is None or known != own[0]:
             return known, used_at, None
     return own or (None, None, None)
@@ -279,7 +285,7 @@ def seen_conversation(write: Transaction, run: RunId, agent: str, conversation: 
         return
     write.tell("dispatch.run_conversation", run._asdict() | {"id": conversation})
     if finish.keeps_conversation(write, task, run):
-        values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
+        values = run._asdict() | {"agent": agent, "key": task.conversation_key, "id": conversation, "at": write.now}
         write.tell("dispatch.keep_conversation", values)
 
 

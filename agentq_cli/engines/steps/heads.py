@@ -45,9 +45,9 @@ def around(reading: Reading, now: int) -> order.Snapshot:
     running_now, holds, paused = reading.ask_each(
         ("dispatch.running", {}), ("read.holds", {"now": now}), ("dispatch.paused_sessions", {})
     )
-    for session, agent, shares, directory, is_here in running_now:
+    for session, agent, key, directory, is_here in running_now:
         running, conversations = lanes.get(session, (0, set()))
-        if shares:
+        if key is not None:
             conversations.add(agent)
         lanes[session] = (running + 1, conversations)
         everywhere += 1
@@ -77,7 +77,7 @@ def no_retry_first(reading: Reading, head: order.Head, found: order.Snapshot, *,
     if width is None or head.retry:
         return True
     values = {"session": head.session, "now": now}
-    waiting = [seq for (seq,) in reading.ask("read.session_retrying", values)]
+    waiting = [seq for seq, *_ in reading.ask("read.session_retrying", values)]
     lane = found.lanes.get(head.session, order.Lane())
     return order.lane_open(head, replace(lane, retrying=set(waiting)), width)
 

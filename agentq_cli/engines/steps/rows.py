@@ -213,7 +213,7 @@ def _task(session: str, row: Columns) -> Task:
 
 
 def _work(row: Columns) -> Work:
-    # An older version left out of a successor what it did not know.
+    # An older version left out what it did not know.
     return Work(**_read({name: row.get(name) for name in WORK}))
 
 
@@ -315,9 +315,7 @@ def worker(row: Row) -> Worker:
     from agentq_cli.model.workers import Worker
 
     return Worker(
-        session=row[0],
-        seq=row[1],
-        attempt=row[2],
+        *row[:3],
         agent=row[3] or None,
         shares_conversation=bool(row[4]),
         claimed_at=row[5],
@@ -325,6 +323,7 @@ def worker(row: Row) -> Worker:
         adopted=bool(row[9]),
         stop=row[10],
         directory=row[11],
+        conversation_key=row[12],
     )
 
 

@@ -1,50 +1,54 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of each (session, agent, priority, shares, retry, directory and needs): one row a group is visited,
+-- The earliest row of each (session, agent, priority, shares, retry, directory and needs, line): one row a group is visited,
 -- however many wait. What may hold a row back holds its whole group, so no head hides one that may start. A host may be
 -- unable to run what needs something: so that is part of the group, as a digest, since it may be long.
 -- name: heads
 WITH RECURSIVE heads AS (
-    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place,
+            t.line
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
-     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1)
+     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.line, t.due_at, t.seq LIMIT 1)
   UNION ALL
     SELECT n.* FROM heads h CROSS JOIN LATERAL
-    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place,
+            t.line
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
-       AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.place)
-         > (h.session, h.of_agent, h.priority, h.shares, h.retry, h.place)
-     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) n
+       AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.line)
+         > (h.session, h.of_agent, h.priority, h.shares, h.retry, h.place, h.line)
+     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.line, t.due_at, t.seq LIMIT 1) n
 )
 SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h.shares, s.last_start_at, h.directory,
-       h.needs, CASE WHEN s.host_key IS NOT NULL
+       h.line, h.needs, CASE WHEN s.host_key IS NOT NULL
                      THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
 FROM heads h JOIN agentq.sessions s ON s.name = h.session
-ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
+ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place, h.line
 
 -- The same within some sessions, whose names are given with commas between them.
 -- name: heads_of
 WITH RECURSIVE heads AS (
     SELECT f.* FROM unnest(string_to_array(:sessions, ',')) AS w (name) CROSS JOIN LATERAL
-    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place,
+            t.line
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = w.name
-     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) f
+     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.line, t.due_at, t.seq LIMIT 1) f
   UNION ALL
     SELECT n.* FROM heads h CROSS JOIN LATERAL
-    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place,
+            t.line
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = h.session
-       AND (t.of_agent, t.priority, t.shares, t.retry, t.place) > (h.of_agent, h.priority, h.shares, h.retry, h.place)
-     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) n
+       AND (t.of_agent, t.priority, t.shares, t.retry, t.place, t.line) > (h.of_agent, h.priority, h.shares, h.retry, h.place, h.line)
+     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.line, t.due_at, t.seq LIMIT 1) n
 )
 SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h.shares, s.last_start_at, h.directory,
-       h.needs, CASE WHEN s.host_key IS NOT NULL
+       h.line, h.needs, CASE WHEN s.host_key IS NOT NULL
                      THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
 FROM heads h CROSS JOIN LATERAL (SELECT * FROM agentq.sessions WHERE name = h.session LIMIT 1) s
-ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
+ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place, h.line
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
 -- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
@@ -73,10 +77,10 @@ SELECT session FROM agentq.events WHERE id > :after
 
 -- The last column is whether the run is on this host.
 -- name: running
-SELECT session, agent, shares, directory, CAST(host IS NOT DISTINCT FROM :host_id AS integer) FROM agentq.workers
+SELECT session, agent, conversation_key, directory, CAST(host IS NOT DISTINCT FROM :host_id AS integer) FROM agentq.workers
 
 -- name: retrying
-SELECT session, seq, of_agent, shares FROM agentq.tasks WHERE status = 'queued' AND retry = 1
+SELECT session, seq, of_agent, line FROM agentq.tasks WHERE status = 'queued' AND retry = 1
 
 -- name: paused_sessions
 SELECT name FROM agentq.sessions WHERE paused_at IS NOT NULL
@@ -101,8 +105,11 @@ GROUP BY t.session
 -- name: insert_worker
 WITH fits AS (DELETE FROM agentq.unfit WHERE session = :session AND seq = :seq)
 INSERT INTO agentq.workers
-  (session, seq, attempt, agent, shares, claimed_at, host, pid, start_time, boot_id, directory)
-VALUES (:session, :seq, :attempt, :agent, :shares, :at, :host_id, :pid, :start_time, :boot_id, :directory)
+  (session, seq, attempt, agent, shares, claimed_at, host, pid, start_time, boot_id, directory,
+   conversation_key)
+VALUES
+  (:session, :seq, :attempt, :agent, :shares, :at, :host_id, :pid, :start_time, :boot_id, :directory,
+   :conversation_key)
 
 -- name: delete_worker
 DELETE FROM agentq.workers WHERE session = :session AND seq = :seq AND attempt = :attempt
@@ -152,7 +159,7 @@ WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 
 -- It can be continued where its files are.
 -- name: conversation
-SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent AND host = :host_key
+SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent AND key = :key AND host = :host_key
 
 -- name: conversation_directory
 SELECT cwd FROM agentq.task_runs
@@ -163,20 +170,22 @@ SELECT conversation FROM agentq.task_runs WHERE session = :session AND seq = :se
 
 -- Not for a run that was still running when its conversation was dropped.
 -- name: keep_conversation
-INSERT INTO agentq.conversations (session, agent, id, used_at, host)
-SELECT :session, :agent, :id, :at, :host_key WHERE NOT EXISTS
+INSERT INTO agentq.conversations (session, agent, key, id, used_at, host)
+SELECT :session, :agent, :key, :id, :at, :host_key WHERE NOT EXISTS
   (SELECT 1 FROM agentq.session_state
-   WHERE session = :session AND name = 'given up by ' || :agent AND value = CAST(:seq AS text) || '.' || CAST(:attempt AS text))
-ON CONFLICT (session, agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at, host = excluded.host
+   WHERE session = :session AND name = 'given up by ' || :agent || ' ' || :key
+     AND value = CAST(:seq AS text) || '.' || CAST(:attempt AS text))
+ON CONFLICT (session, agent, key) DO UPDATE SET id = excluded.id, used_at = excluded.used_at, host = excluded.host
 
 -- name: forget_conversation
-DELETE FROM agentq.conversations WHERE session = :session AND agent = :agent AND (:id IS NULL OR id = :id)
+DELETE FROM agentq.conversations WHERE session = :session AND agent = :agent AND key = :key
 
 -- name: conversations
-SELECT agent, id FROM agentq.conversations WHERE session = :session ORDER BY agent
+SELECT agent, key, id FROM agentq.conversations WHERE session = :session ORDER BY agent, key
 
 -- name: in_conversation
-SELECT agent, seq, attempt FROM agentq.workers WHERE session = :session AND shares = 1
+SELECT agent, conversation_key, seq, attempt FROM agentq.workers
+WHERE session = :session AND conversation_key IS NOT NULL AND agent <> ''
 
 -- name: run_conversation
 UPDATE agentq.task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt

@@ -82,23 +82,21 @@ SELECT min(due_at) FROM agentq.tasks WHERE session = :session AND status = 'queu
 SELECT agent, id FROM agentq.conversations WHERE session = :session ORDER BY used_at DESC
 
 -- name: pool
-SELECT key, agent, id, used_at FROM agentq.conversations WHERE session = :session ORDER BY used_at DESC, key, agent
+SELECT agent, key, id, used_at FROM agentq.conversations WHERE session = :session ORDER BY key, agent
 
--- name: pool_figures
-SELECT agent, conversation, count(DISTINCT seq), CAST(coalesce(sum(tokens_in), 0) AS float),
-       CAST(coalesce(sum(tokens_out), 0) AS float)
-FROM agentq.task_runs
-WHERE session = :session AND conversation IN (SELECT value FROM json_array_elements_text(CAST(:ids AS json)) AS given (value))
-GROUP BY agent, conversation
+-- What the runs in each conversation of a session used; NULL if none said.
+-- name: conversation_figures
+SELECT conversation, count(DISTINCT seq), CAST(sum(tokens_in) AS bigint), CAST(sum(tokens_out) AS bigint)
+FROM agentq.task_runs WHERE session = :session AND conversation IS NOT NULL GROUP BY conversation
 
 -- name: workers
 SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
-       w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
+       w.directory, w.conversation_key, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
 FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host ORDER BY w.claimed_at, w.session, w.seq
 
 -- name: worker
 SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
-       w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
+       w.directory, w.conversation_key, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
 FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host WHERE w.session = :session AND w.seq = :seq
 
 -- name: supervisors
@@ -152,7 +150,7 @@ WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priorit
 
 -- Sorted by what is no index's order, so that none is walked for that.
 -- name: session_retrying
-SELECT seq FROM agentq.tasks
+SELECT seq, of_agent, line FROM agentq.tasks
 WHERE session = :session AND status = 'queued' AND retry = 1
   AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
 ORDER BY due_at + 0, seq

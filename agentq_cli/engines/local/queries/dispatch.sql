@@ -1,26 +1,27 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of the next (session, agent, priority, shares, retry, directory). Repeated, it visits one row per group,
--- however many wait. What may hold a row back holds its whole group, so no head hides one that may start. For "greater"
+-- The earliest row of the next (session, agent, priority, shares, retry, directory, line). Repeated, it visits one row per
+-- group, however many wait. What may hold a row back holds its whole group, so no head hides one that may start. For "greater"
 -- SQLite seeks to the equal rows and skips them one by one; x'ff' is beyond every due time, so there are none.
 -- name: next_head
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at,
-       t.directory
+       t.directory, t.conversation_key
 FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now)
-  AND (t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at)
-    > (:session, :agent, :priority, :shares, :retry, :directory, x'ff')
-ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at, t.seq LIMIT 1
+  AND (t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key,
+       t.due_at)
+    > (:session, :agent, :priority, :shares, :retry, :directory, :conversation_key, x'ff')
+ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at, t.seq LIMIT 1
 
 -- The same within one session.
 -- name: next_head_of
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at,
-       t.directory
+       t.directory, t.conversation_key
 FROM tasks t INDEXED BY tasks_ready CROSS JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND t.session = :session
-  AND (t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at)
-    > (:agent, :priority, :shares, :retry, :directory, x'ff')
-ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at, t.seq LIMIT 1
+  AND (t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at)
+    > (:agent, :priority, :shares, :retry, :directory, :conversation_key, x'ff')
+ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at, t.seq LIMIT 1
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
 -- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
@@ -54,10 +55,10 @@ SELECT session FROM events WHERE id > :after
 
 -- With several hosts the last column is whether the run is on this one.
 -- name: running
-SELECT session, agent, shares, directory, 1 FROM workers
+SELECT session, agent, conversation_key, directory, 1 FROM workers
 
 -- name: retrying
-SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1
+SELECT session, seq, agent, conversation_key FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1
 
 -- name: paused_sessions
 SELECT name FROM sessions INDEXED BY sessions_paused WHERE paused_at IS NOT NULL
@@ -80,8 +81,9 @@ WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.sta
 GROUP BY session
 
 -- name: insert_worker
-INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, directory)
-VALUES (:session, :seq, :attempt, :agent, :shares, :at, :pid, :start_time, :boot_id, :directory)
+INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, directory,
+                     conversation_key)
+VALUES (:session, :seq, :attempt, :agent, :shares, :at, :pid, :start_time, :boot_id, :directory, :conversation_key)
 
 -- name: is_live
 SELECT 1 FROM workers WHERE session = :session AND seq = :seq AND attempt = :attempt
@@ -126,7 +128,7 @@ UPDATE workers SET stop = :reason, stop_actor = :actor
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 
 -- name: conversation
-SELECT id, used_at FROM conversations WHERE agent = :agent
+SELECT id, used_at FROM conversations WHERE agent = :agent AND key = :key
 
 -- name: conversation_directory
 SELECT cwd FROM task_runs INDEXED BY task_runs_session
@@ -137,19 +139,21 @@ SELECT conversation FROM task_runs WHERE session = :session AND seq = :seq AND a
 
 -- Not for a run that was still running when its conversation was dropped.
 -- name: keep_conversation
-INSERT INTO conversations (agent, id, used_at)
-SELECT :agent, :id, :at WHERE NOT EXISTS
-  (SELECT 1 FROM session_state WHERE name = 'given up by ' || :agent AND value = :seq || '.' || :attempt)
-ON CONFLICT (agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
+INSERT INTO conversations (agent, key, id, used_at)
+SELECT :agent, :key, :id, :at WHERE NOT EXISTS
+  (SELECT 1 FROM session_state
+   WHERE name = 'given up by ' || :agent || ' ' || :key AND value = :seq || '.' || :attempt)
+ON CONFLICT (agent, key) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
 
 -- name: forget_conversation
-DELETE FROM conversations WHERE agent = :agent AND (:id IS NULL OR id = :id)
+DELETE FROM conversations WHERE agent = :agent AND key = :key
 
 -- name: conversations
-SELECT agent, id FROM conversations ORDER BY agent
+SELECT agent, key, id FROM conversations ORDER BY agent, key
 
 -- name: in_conversation
-SELECT agent, seq, attempt FROM workers WHERE session = :session AND shares = 1
+SELECT agent, conversation_key, seq, attempt FROM workers
+WHERE session = :session AND conversation_key IS NOT NULL AND agent <> ''
 
 -- name: run_conversation
 UPDATE task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
