@@ -10,17 +10,18 @@ if TYPE_CHECKING:
 FIRST = "1"
 """The key of a conversation that is the only one."""
 
-ANY = "the idle one used last, else a new one"
-
 
 def key(config: Config, task: Task) -> str | None:
     """The key of its conversation; None if that is the only one, or if any will do."""
     return task.conversation_key if _is_one_of_several(config, task) else None
 
 
-def words(config: Config, task: Task) -> str | None:
-    """Its key, or which one it will be; None if it is the only one."""
-    return (task.conversation_key or ANY) if _is_one_of_several(config, task) else None
+def words(config: Config, task: Task) -> str:
+    """Which one it is or will be, to be said after `session`; nothing if it is the only one."""
+    if not _is_one_of_several(config, task):
+        return ""
+    key = task.conversation_key
+    return ", in an idle conversation or a new one" if key is None else f", in conversation '{key}'"
 
 
 def _is_one_of_several(config: Config, task: Task) -> bool:

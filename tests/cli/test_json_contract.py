@@ -220,8 +220,8 @@ CONVERSATION = exactly(
     agent=TEXT,
     conversation=maybe(TEXT),
     tasks=INT,
-    tokens_in=INT,
-    tokens_out=INT,
+    tokens_in=maybe(INT),
+    tokens_out=maybe(INT),
     used_at=maybe(TIME),
     running=maybe(RUN_ID),
 )

@@ -88,7 +88,7 @@ def test_a_key_the_one_used_last_a_new_one_and_none_left(each: Driven) -> None:
     assert lines(aq) == {"1": "a", "2": "b", "3": "a", "4": "b"}
     assert ran_in(aq) == {"1.1": "c1.1", "2.1": "c2.1", "3.1": "c1.1", "4.1": "c2.1"}
     columns = ("key", "agent", "conversation", "tasks", "tokens_in", "tokens_out", "running")
-    assert known(aq, *columns) == [("b", "mine", "c2.1", 2, 20, 2, None), ("a", "mine", "c1.1", 2, 20, 2, None)]
+    assert known(aq, *columns) == [("a", "mine", "c1.1", 2, 20, 2, None), ("b", "mine", "c2.1", 2, 20, 2, None)]
     hold(aq, "last")
     supervisor = aq.supervise("--drain", "-j", "8")
     aq.started("last")
@@ -147,7 +147,7 @@ def test_idle_ones_end_after_their_time_and_for_another_key(aq: Driven) -> None:
     assert ran_in(aq) == {"1.1": "c1.1", "2.1": "c2.1", "3.1": "c2.1", "4.1": "c4.1"}
     assert len(ends(aq)) == 1 and "c1.1" in ends(aq)[0]
     at("12:55", line="c")  # of a and b, b is idle for longer
-    assert known(aq) == [("c", "c5.1"), ("a", "c4.1")]
+    assert known(aq) == [("a", "c4.1"), ("c", "c5.1")]
     assert len(ends(aq)) == 2 and any("c2.1" in reason for reason in ends(aq))
     at("14:00")
     assert ran_in(aq)["6.1"] == "c6.1"
@@ -240,10 +240,10 @@ def test_a_person_sees_the_lines_of_a_pool_and_nothing_of_an_only_one(aq: Driven
     waiting = submit(aq, "--in", "1h", "x")
     aq.drain("-j", "1")
     assert "parser" in aq("list", "--all").stdout
-    assert "\nConversation  parser\n" in aq("show", "docs/1").stdout.replace("   ", "  ").replace("   ", "  ")
-    assert "the idle one used last, else a new one" in aq("show", waiting).stdout
-    for words in (("show", "one/1"), ("list", "-s", "one", "--all")):
-        assert "onversation" not in aq(*words).stdout
+    assert "session, in conversation 'parser'\n" in aq("show", "docs/1").stdout
+    assert "session, in an idle conversation or a new one\n" in aq("show", waiting).stdout
+    assert " session\n" in aq("show", "one/1").stdout
+    assert "CONVERSATION" not in aq("list", "-s", "one", "--all").stdout
     assert (aq.task("one/1")["conversation_key"], aq.task(waiting)["conversation_key"]) == ("1", None)
     header, *rows = [line.split() for line in aq("sessions", "-v").stdout.splitlines()]
     assert header[:4] == ["SESSION", "KEY", "AGENT", "CONVERSATION"]
