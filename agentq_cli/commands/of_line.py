@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from agentq_cli.policy import pool
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
     from agentq_cli.model.tasks import Task
-
-FIRST = "1"
-"""The key of a conversation that is the only one."""
 
 
 def key(config: Config, task: Task) -> str | None:
@@ -27,4 +26,5 @@ def words(config: Config, task: Task) -> str:
 def _is_one_of_several(config: Config, task: Task) -> bool:
     if not task.work.in_line:
         return False
-    return task.conversation_key not in (None, FIRST) or config.options(task.session).get("parallel", 1) > 1
+    several = pool.size(config.options(task.session).get("parallel")) > 1
+    return several or task.conversation_key not in (None, pool.FIRST)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from driven import HELD, Driven
+from driven import HELD, Driven, until
 
 AGENT = """#!/bin/sh
 # "hold NAME" waits until it is let go; "fail NAME" fails until it has been let go.
@@ -84,7 +84,7 @@ def test_a_key_the_one_used_last_a_new_one_and_none_left(each: Driven) -> None:
     aq = pooled(each, 3)
     for line in ("a", "b", "a", "b"):
         submit(aq, "x", line=line)
-        aq.drain()
+    aq.drain("-j", "1")
     assert lines(aq) == {"1": "a", "2": "b", "3": "a", "4": "b"}
     assert ran_in(aq) == {"1.1": "c1.1", "2.1": "c2.1", "3.1": "c1.1", "4.1": "c2.1"}
     columns = ("key", "agent", "conversation", "tasks", "tokens_in", "tokens_out", "running")
@@ -115,9 +115,8 @@ def test_a_task_goes_on_where_the_one_that_it_is_after_was(aq: Driven) -> None:
     for line in ("a", "b"):
         submit(aq, "x", line=line)
     aq.exec("true", given=("-s", "docs"))
-    aq.drain("-j", "1")
     submit(aq, "x", line="b")
-    aq.drain()
+    aq.drain("-j", "1")
     submit(aq, "x", "--after", "docs/1")  # which has ended
     hold(aq, "first", line="a")
     submit(aq, "x", "--after", "docs/3", "--after", "docs/6")  # a command is in no conversation
@@ -179,7 +178,7 @@ def test_a_retry_keeps_its_line_and_a_reply_goes_back_to_it(aq: Driven) -> None:
     pooled(aq, 2)
     submit(aq, "--retries", "1", "--backoff", "1h", "fail mended")
     supervisor = aq.supervise("-j", "4")
-    aq("wait", "docs/1", "--status", "retrying", code=0)
+    until(lambda: aq.task("docs/1")["status"] == "retrying", what="its retry")
     submit(aq, "x")
     aq("wait", "docs/2")
     behind = submit(aq, "x", line="1")
