@@ -44,6 +44,7 @@ function __agentq_place --argument-names wanted
         if test $value = yes
             set value no
         else if contains -- $word --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -82,6 +83,7 @@ function __agentq_short_run
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
         if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -189,6 +191,7 @@ complete -c agentq -n '__agentq_in submit' -l shared -d 'Let its agent edit whil
 complete -c agentq -n '__agentq_in submit' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in submit' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in submit' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in submit' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in submit' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in submit' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in submit' -l branch -x -d 'The branch of that tree, a new one'
@@ -246,6 +249,7 @@ complete -c agentq -n '__agentq_in schedule' -l shared -d 'Let its agent edit wh
 complete -c agentq -n '__agentq_in schedule' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in schedule' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in schedule' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in schedule' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in schedule' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in schedule' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in schedule' -l branch -x -d 'The branch of that tree, a new one'
@@ -391,7 +395,9 @@ complete -c agentq -n '__agentq_in messages' -l allow-network-fs -d 'Accept a st
 complete -c agentq -n '__agentq_in messages' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in sessions; and __agentq_place 0' -x -a 'reset'
 complete -c agentq -n '__agentq_in sessions' -x -k -a '(__agentq_ask sessions)'
-complete -c agentq -n '__agentq_in sessions' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'With reset: only this agent\'s conversation'
+complete -c agentq -n '__agentq_in sessions' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'With reset: only this agent\'s conversations'
+complete -c agentq -n '__agentq_in sessions' -l conversation -x -k -a '(__agentq_ask keys)' -d 'With reset: only the conversation of this key'
+complete -c agentq -n '__agentq_in sessions' -s v -l verbose -d 'Also list each session\'s conversations'
 complete -c agentq -n '__agentq_in sessions' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in sessions' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in sessions' -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -437,6 +443,7 @@ complete -c agentq -n '__agentq_in edit' -l shared -d 'Let its agent edit while 
 complete -c agentq -n '__agentq_in edit' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in edit' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in edit' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in edit' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in edit' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in edit' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in edit' -l branch -x -d 'The branch of that tree, a new one'
@@ -536,6 +543,7 @@ complete -c agentq -n '__agentq_in retry' -l shared -d 'Let its agent edit while
 complete -c agentq -n '__agentq_in retry' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in retry' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in retry' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in retry' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in retry' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in retry' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in retry' -l branch -x -d 'The branch of that tree, a new one'
@@ -832,6 +840,7 @@ complete -c agentq -n '__agentq_in x' -l shared -d 'Let its agent edit while ano
 complete -c agentq -n '__agentq_in x' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in x' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in x' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in x' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in x' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in x' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in x' -l branch -x -d 'The branch of that tree, a new one'
@@ -890,6 +899,7 @@ complete -c agentq -n '__agentq_in add' -l shared -d 'Let its agent edit while a
 complete -c agentq -n '__agentq_in add' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in add' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in add' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in add' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in add' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in add' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in add' -l branch -x -d 'The branch of that tree, a new one'
