@@ -32,7 +32,7 @@ FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds} |
 SCHEDULE = {row.name for row in rows("edit") if row.field.startswith("schedule.")}
 RECURRENCE = {"cron", "every", "at"}
 
-PLACING = ABOUT_TREE | {"cwd", "context"}
+PLACING = ABOUT_TREE | {"cwd", "context", "conversation"}
 """The options that a task's tree depends on."""
 
 KEEPS = True
@@ -135,12 +135,14 @@ def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tree(work: Work, given: dict[str, Any]) -> dict[str, Any]:
-    """The options of the task's tree, if what is given is about it: its repository may be away when another option is
-    changed."""
+    """The options of the task's tree and its conversation, if what is given is about them: its repository may be away
+    when another option is changed."""
     if given.keys().isdisjoint(PLACING):
         return {"worktree": False}
     launch = work.launch
     known = {name: getattr(launch, name) for name in ("branch", "land") if launch.repository is not None}
+    if given.get("context") != "isolated":
+        known["conversation"] = launch.conversation_key
     if "base" in given and given.keys().isdisjoint(AFTER):
         known |= {name: [str(each.address) for each in work.after if each.on is on] for name, on in AFTER.items()}
     return {"worktree": launch.repository is not None, **known}
@@ -210,6 +212,8 @@ def _work(
         launch |= {field: getattr(made.launch, field) for field in (*PLACE, *OF_TREE)}
     elif "cwd" in asked:
         launch |= {field: getattr(made.launch, field) for field in PLACE if field != "base"}
+    if "context" in asked:
+        launch["conversation_key"] = made.launch.conversation_key
     # The config's additions to a new task's environment are already in this one's.
     added = environment(here, given, {}, spelled, private_tmp=made.kind == "prompt")
 

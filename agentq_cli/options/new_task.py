@@ -131,9 +131,13 @@ class TaskMaker:
         if not is_name(session):
             values.parse_session(session, what("session"))
         options = {**self._fallback, **self._at.config.options(session)}
-        context = read(KEYS["context"], given, options, what)
+        line = given.get("conversation")
+        if line is not None:
+            values.parse_conversation(line, what("conversation"))
+        # The config says what holds for tasks of which nothing is said, and a conversation is the session's.
+        context = read(KEYS["context"], given, {} if line is not None else options, what)
         if context is None:
-            context = "isolated" if session == DEFAULT_SESSION else "session"
+            context = "isolated" if session == DEFAULT_SESSION and line is None else "session"
         agent = None if exec_ else self._agent(given, session, what)
         cwd = self._cwd(given, options, what)
         tree = {}
@@ -159,6 +163,9 @@ class TaskMaker:
             on_dep_failure=on_dep_failure,
             shared=shared,
         )
+        if line is not None and not doing.in_line:
+            of = "a command without --worktree" if exec_ and not own else "an isolated task"
+            raise Usage(f"{what('conversation')} '{line}': {of} is in no conversation of its session")
         due_at = self._times.due(given, session, what)
         task = NewTask(
             session,
@@ -242,6 +249,7 @@ class TaskMaker:
             umask=self._at.umask,
             depth=depth(self._at.environ),
             tz=given.get("tz"),
+            conversation_key=given.get("conversation"),
             script=self._script(given, options, what),
             check=word("check", given, options, what),
             max_cost_usd=self._max_cost(given, options, agent, what),

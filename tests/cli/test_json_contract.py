@@ -103,6 +103,7 @@ TASK = exactly(
     labels=listed(TEXT),
     key=maybe(TEXT),
     context=one_of("isolated session"),
+    conversation_key=maybe(TEXT),
     created_at=TIME,
     due_at=TIME,
     expires_at=maybe(TIME),
@@ -202,17 +203,29 @@ WORKER = exactly(
 SUPERVISOR = exactly(
     pid=INT, jobs=INT, sessions=listed(TEXT), started_at=TIME, last_seen_at=TIME, alive=BOOL, host=TEXT
 )
-SESSION = exactly(
-    name=TEXT,
-    counts=exactly(**dict.fromkeys(STATUS["enum"], INT)),
-    next_due_at=maybe(TIME),
-    paused=BOOL,
+SESSION_KEYS = {
+    "name": TEXT,
+    "counts": exactly(**dict.fromkeys(STATUS["enum"], INT)),
+    "next_due_at": maybe(TIME),
+    "paused": BOOL,
+    "conversation": maybe(TEXT),
+    "conversations": {"type": "object", "additionalProperties": TEXT},
+    "parallel": maybe(INT),
+    "host": maybe(TEXT),
+    "path": TEXT,
+}
+SESSION = exactly(**SESSION_KEYS)
+CONVERSATION = exactly(
+    key=TEXT,
+    agent=TEXT,
     conversation=maybe(TEXT),
-    conversations={"type": "object", "additionalProperties": TEXT},
-    parallel=maybe(INT),
-    host=maybe(TEXT),
-    path=TEXT,
+    tasks=INT,
+    tokens_in=INT,
+    tokens_out=INT,
+    used_at=maybe(TIME),
+    running=maybe(RUN_ID),
 )
+POOLED = exactly(**SESSION_KEYS, pool=listed(CONVERSATION))
 EVENT = exactly(
     at=TIME,
     task=maybe(ADDRESS),
@@ -320,6 +333,7 @@ READING = [
     (("list", "--all"), "tasks", items_of(TASK)),
     (("show", "talk/1"), "task", SHOWN),
     (("sessions",), "sessions", items_of(SESSION)),
+    (("sessions", "-v"), "sessions", items_of(POOLED)),
     (("workers",), "workers", WORKERS),
     (("hosts",), "hosts", items_of(HOST)),
     (("runs",), "runs", items_of(RUN)),

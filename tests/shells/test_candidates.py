@@ -36,6 +36,7 @@ def test_each_kind_has_its_names(world: World) -> None:
     assert asked(world, "tasks", "1") == ["1"], "a bare number is a task of the session default"
     assert asked(world, "series") == []
     assert sorted(asked(world, "labels")) == sorted(SAFE)
+    assert (asked(world, "keys"), asked(world, "keys", "b")) == (["a.b"], [])
     assert asked(world, "agents", "c") == ["claude", "codex"]
     assert asked(world, "prompts") == []
 
