@@ -227,8 +227,9 @@ def test_what_ran_before_there_were_lines_is_in_the_first_and_what_waited_in_any
     with closing(opening.connect_session(str(inbound), str(index), create=False)) as database:
         for seq, kind, status, context, last, launched, _ in tasks:
             database.execute(
-                "INSERT INTO messages_in (seq, kind, status, cwd, priority, labels, context, created_at, due_at, launch,"
-                " last_run, agent) VALUES (?, ?, ?, '/', 0, '[]', ?, 1, 1, ?, ?, iif(? = 'prompt', 'demo', NULL))",
+                "INSERT INTO messages_in"
+                " (seq, kind, status, cwd, priority, labels, context, created_at, due_at, launch, last_run, agent)"
+                " VALUES (?, ?, ?, '/', 0, '[]', ?, 1, 1, ?, ?, iif(? = 'prompt', 'demo', NULL))",
                 (seq, kind, status, context, launched, last, kind),
             )
             database.execute(
