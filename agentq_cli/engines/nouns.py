@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.trees import Landing
     from agentq_cli.model.workers import LastStart
     from agentq_cli.policy import order
+    from agentq_cli.policy.pool import End, Pool
 
     class WhichRuns(TypedDict, total=False):
         """The filters of whatever reads runs; one that is None, empty or missing filters nothing. `series` is a seq of
@@ -81,34 +82,37 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a run may build on: the `conversation` to continue, when that was last used, and in which `directory`.
+    """What a run may build on: the `conversation` to continue, and in which `directory` that was last used.
 
     `interrupted` is how this task's previous run ended in that conversation; None if that run worked in another
     conversation or completed its work. `spent_usd` is what the runs of the task have cost so far, as far as they
     reported it. `unfit` is the failed check of the previous run, if that failed by it, and `unfit_ms` how long the runs
     took that failed so since the task was submitted or retried. `landing` is the landing of the previous run if that
-    failed by it.
+    failed by it. `conversation_key` is the line of work that the run is in, None if it is in none or if none is free;
+    `ends` are the conversations that end for it.
     """
 
     conversation: str | None = None
-    used_at: int | None = None
     interrupted: FailureClass | None = None
     spent_usd: float = 0.0
     directory: str | None = None
     unfit: Check | None = None
     unfit_ms: int = 0
     landing: Landing | None = None
+    conversation_key: str | None = None
+    ends: tuple[End, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A task that may be started, as it is now, and what its run may build on: what a plan is made from. No process has
-    claimed it yet. `environment` is the stored one of the submitting shell; None if an older version stored the
-    task."""
+    claimed it yet. `environment` is the stored one of the submitting shell; None if an older version stored the task.
+    `pool` is what its session keeps."""
 
     head: order.Head
     task: Task
     past: Past
+    pool: Pool
     environment: Mapping[str, str] | None = None
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found
+    from agentq_cli.policy.pool import Pool
 
     Parallel: TypeAlias = Callable[[str], int | None]
     """The width of a session; None is up to the cap."""
@@ -317,8 +318,9 @@ class Queue(Protocol):
     def unfinished(self) -> set[tuple[str, str]]:
         """Session and agent of the tasks that are due or `retrying`, for `--drain` to wait for."""
 
-    def candidate(self, head: order.Head) -> Candidate | None:
-        """The task of a head and what its run may build on, to make a plan from; None if the task has gone."""
+    def candidate(self, head: order.Head, pool: Pool = ...) -> Candidate | None:
+        """The task of a head and what its run may build on, to make a plan from; None if the task has gone. `pool` is
+        what its session keeps: one conversation if nothing is said."""
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:
         """Take a task to run it by this plan; None if it may no longer be taken, or is not what the plan was made from.
@@ -461,7 +463,6 @@ class Queue(Protocol):
     def surroundings(
         self,
         session: str,
-        agent: str | None,
         *,
         workers: Sequence[Worker],
         holds: Sequence[waiting.Hold],
@@ -471,8 +472,8 @@ class Queue(Protocol):
         directory: str | None,
         hosts: Sequence[str] = (),
     ) -> waiting.Surroundings:
-        """What else is going on while tasks of a session wait, for tasks of one agent that edit in one directory (its
-        real path), or in none: what `waiting_for` considers, without the number of tasks that are due before, and
+        """What else is going on while tasks of a session wait, for those that edit in one directory (its real path),
+        or in none: what `waiting_for` considers, without the number of tasks that are due before, and
         without dependencies. `hosts` are the names of the hosts with a supervisor for the session, in a fleet."""
 
     def waiting_for(

@@ -11,6 +11,7 @@ from agentq_cli.engines.shared import read
 from agentq_cli.engines.shared.tasks import Tasks
 from agentq_cli.engines.steps import rows
 from agentq_cli.model.actions import Actor
+from agentq_cli.policy.pool import ONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.workers import LastStart, Supervisor, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.pool import Pool
 
 
 class Runs(Tasks):
@@ -96,7 +98,7 @@ class Runs(Tasks):
         values = {"now": self.now, "retrying": not self._clock.fixed}
         return set(self.reading.ask("dispatch.unfinished", values))
 
-    def candidate(self, head: order.Head) -> Candidate | None:
+    def candidate(self, head: order.Head, pool: Pool = ONE) -> Candidate | None:
         from agentq_cli.engines.steps import claim
 
         session = head.session
@@ -104,7 +106,7 @@ class Runs(Tasks):
             # No snapshot: the claim checks all of it again.
             row = read.stored(reading, head.seq)
             if row is not None and rows.unreadable_time(row) is None:
-                return claim.candidate(reading, head, rows.task(session, row))
+                return claim.candidate(reading, head, rows.task(session, row), pool, self.now)
         # It has to be fixed first.
         with self.in_session(session, actor=Actor.SUPERVISOR, background=True) as write:
             try:
@@ -112,7 +114,7 @@ class Runs(Tasks):
             except NotFound:
                 write.remove(head.seq)
                 return None
-            return claim.candidate(write, head, task)
+            return claim.candidate(write, head, task, pool, write.now)
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:
         with self.turn(candidate.head.session, actor=Actor.SUPERVISOR, background=True) as turn:

@@ -63,8 +63,7 @@ def launch_text(launch: Launch) -> str:
 
 
 _launches: dict[str, Launch] = {}
-MOST_LAUNCHES = 64
-LONGEST_LAUNCH = 1 << 16
+MOST_LAUNCHES, LONGEST_LAUNCH = 64, 1 << 16
 """How many launches are kept, and how long the text of one may be."""
 
 
@@ -223,7 +222,7 @@ def _read(columns: Columns) -> dict[str, Any]:
 
 
 def named(row: Sequence[Any]) -> Columns:
-    """A row of messages_in that has `COLUMNS`, by their names."""
+    """A row that has `COLUMNS`, by their names."""
     return dict(zip(COLUMNS, row, strict=True))
 
 
@@ -315,11 +314,13 @@ def worker(row: Row) -> Worker:
     from agentq_cli.model.workers import Worker
 
     return Worker(
-        *row[:3],
+        session=row[0],
+        seq=row[1],
+        attempt=row[2],
         agent=row[3] or None,
         shares_conversation=bool(row[4]),
         claimed_at=row[5],
-        supervisor=None if row[6] is None else Identity(row[6], row[7], row[8]),
+        supervisor=None if row[6] is None else Identity(*row[6:9]),
         adopted=bool(row[9]),
         stop=row[10],
         directory=row[11],
@@ -333,7 +334,7 @@ def supervisor(row: Row) -> Supervisor:
     from agentq_cli.policy.admission import Gate
 
     return Supervisor(
-        identity=Identity(row[0], row[1], row[2]),
+        identity=Identity(*row[:3]),
         jobs=row[3],
         sessions=tuple(loads(row[4])),
         started_at=row[5],

@@ -161,6 +161,22 @@ WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 -- name: conversation
 SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent AND key = :key AND host = :host_key
 
+-- The lines of an agent, or of all ('' is a command, which has none of its own), with whether they go on on this host.
+-- name: known_lines
+SELECT key, id, used_at, CAST(host IS NOT DISTINCT FROM :host_key AS integer) FROM agentq.conversations
+WHERE session = :session AND (agent = :agent OR :agent = '') ORDER BY key
+
+-- Those that are in use, and those that a task waits in for its retry.
+-- name: lines_in_use
+SELECT agent, conversation_key, 0 AS waits FROM agentq.workers WHERE session = :session AND conversation_key IS NOT NULL
+UNION ALL
+SELECT of_agent, line, 1 FROM agentq.tasks
+WHERE session = :session AND status = 'queued' AND retry = 1 AND line <> ''
+  AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
+
+-- name: line_of
+SELECT conversation_key FROM agentq.tasks WHERE session = :session AND seq = :seq
+
 -- name: conversation_directory
 SELECT cwd FROM agentq.task_runs
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
@@ -168,13 +184,15 @@ WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT
 -- name: conversation_of_run
 SELECT conversation FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
--- Not for a run that was still running when its conversation was dropped.
+-- Not for a run that was still running when its conversation was dropped, and not if it is another line's.
 -- name: keep_conversation
 INSERT INTO agentq.conversations (session, agent, key, id, used_at, host)
 SELECT :session, :agent, :key, :id, :at, :host_key WHERE NOT EXISTS
   (SELECT 1 FROM agentq.session_state
    WHERE session = :session AND name = 'given up by ' || :agent || ' ' || :key
      AND value = CAST(:seq AS text) || '.' || CAST(:attempt AS text))
+  AND NOT EXISTS
+  (SELECT 1 FROM agentq.conversations WHERE session = :session AND agent = :agent AND id = :id AND key <> :key)
 ON CONFLICT (session, agent, key) DO UPDATE SET id = excluded.id, used_at = excluded.used_at, host = excluded.host
 
 -- name: forget_conversation
@@ -244,7 +262,7 @@ ORDER BY attempt DESC LIMIT 1
 -- Runs without a command line started no agent: they only checked and landed.
 -- A conversation on another host is none here.
 -- name: last_attempt
-SELECT agent, CASE WHEN host_key = :host_key THEN conversation END, failure_class, finished_at FROM agentq.task_runs
+SELECT agent, CASE WHEN host_key = :host_key THEN conversation END, failure_class FROM agentq.task_runs
 WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
 
 -- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.

@@ -130,6 +130,22 @@ WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 -- name: conversation
 SELECT id, used_at FROM conversations WHERE agent = :agent AND key = :key
 
+-- The lines of an agent, or of all ('' is a command, which has none of its own), with whether they go on on this host.
+-- name: known_lines
+SELECT key, id, used_at, 1 FROM conversations
+WHERE (agent = :agent OR :agent = '') ORDER BY key
+
+-- Those that are in use, and those that a task waits in for its retry.
+-- name: lines_in_use
+SELECT agent, conversation_key, 0 AS waits FROM workers WHERE session = :session AND conversation_key IS NOT NULL
+UNION ALL
+SELECT agent, conversation_key, 1 FROM tasks INDEXED BY tasks_retrying
+WHERE session = :session AND status = 'queued' AND retry = 1 AND conversation_key <> ''
+  AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
+
+-- name: line_of
+SELECT conversation_key FROM messages_in WHERE seq = :seq
+
 -- name: conversation_directory
 SELECT cwd FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
@@ -137,12 +153,13 @@ WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT
 -- name: conversation_of_run
 SELECT conversation FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
--- Not for a run that was still running when its conversation was dropped.
+-- Not for a run that was still running when its conversation was dropped, and not if it is another line's.
 -- name: keep_conversation
 INSERT INTO conversations (agent, key, id, used_at)
 SELECT :agent, :key, :id, :at WHERE NOT EXISTS
   (SELECT 1 FROM session_state
    WHERE name = 'given up by ' || :agent || ' ' || :key AND value = :seq || '.' || :attempt)
+  AND NOT EXISTS (SELECT 1 FROM conversations WHERE agent = :agent AND id = :id AND key <> :key)
 ON CONFLICT (agent, key) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
 
 -- name: forget_conversation
@@ -220,7 +237,7 @@ ORDER BY attempt DESC LIMIT 1
 
 -- Runs without a command line started no agent: they only checked and landed.
 -- name: last_attempt
-SELECT agent, conversation, failure_class, finished_at FROM task_runs
+SELECT agent, conversation, failure_class FROM task_runs
 WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
 
 -- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.
