@@ -10,6 +10,9 @@ _agentq_command() {
     '') options='--json --state-dir --color --url --utc --allow-network-fs --version --help' ;;
     submit) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
     schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    submit) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    status) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     logs) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
@@ -55,7 +58,6 @@ _agentq_command() {
     ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     log) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     esac
 }
 
@@ -100,6 +102,9 @@ _agentq_option() {
     schedule:--land-as) kind=words choices='merge squash ff' ;;
     schedule:--on-crash) kind=words choices='retry fail' ;;
     schedule:--overlap) kind=words choices='skip queue' ;;
+    status:--state-dir) kind=directories ;;
+    status:--url) kind=free ;;
+    status:--color) kind=words choices='auto always never' ;;
     list:-a|list:--agent) kind=agents ;;
     list:--state-dir) kind=directories ;;
     list:--since|list:--until|list:--limit|list:--url) kind=free ;;
@@ -349,14 +354,6 @@ _agentq_option() {
     log:--state-dir) kind=directories ;;
     log:-n|log:--tail|log:--url) kind=free ;;
     log:--color) kind=words choices='auto always never' ;;
-    status:-a|status:--agent) kind=agents ;;
-    status:--state-dir) kind=directories ;;
-    status:--since|status:--until|status:--limit|status:--url) kind=free ;;
-    status:--label) kind=labels ;;
-    status:-s|status:--session) kind=sessions ;;
-    status:--series) kind=tasks ;;
-    status:--color) kind=words choices='auto always never' ;;
-    status:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
     esac
 }
 
@@ -393,7 +390,6 @@ _agentq_argument() {
     ls:0) kind=live ;;
     rm:*) kind=live ;;
     log:0) kind=tasks ;;
-    status:0) kind=live ;;
     esac
 }
 
@@ -494,6 +490,7 @@ _agentq() {
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
         for word in submit schedule list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents mcp config service fleet migrate completion x add ls rm log status; do
+        for word in submit schedule status list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service fleet migrate completion x add ls rm log; do
             _agentq_offer "$word"
         done
     else
