@@ -43,8 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -82,8 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -617,6 +615,7 @@ complete -c agentq -n '__agentq_in prune' -l allow-network-fs -d 'Accept a state
 complete -c agentq -n '__agentq_in prune' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in diff; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in diff' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in diff' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in diff' -l stat -d 'Only how many lines of each file were changed'
 complete -c agentq -n '__agentq_in diff' -l name-only -d 'Only the names of the files'
 complete -c agentq -n '__agentq_in diff' -l json -d 'Print one JSON document'
@@ -628,6 +627,7 @@ complete -c agentq -n '__agentq_in diff' -l allow-network-fs -d 'Accept a state 
 complete -c agentq -n '__agentq_in diff' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in land; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in land' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in land' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in land' -l into -x -k -a '(__agentq_ask branches)' -d 'The branch to land on'
 complete -c agentq -n '__agentq_in land' -l as -x -a 'merge squash ff' -d 'As a merge commit, as one commit, or only where nothing is to be merged'
 complete -c agentq -n '__agentq_in land' -l json -d 'Print one JSON document'
@@ -638,6 +638,7 @@ complete -c agentq -n '__agentq_in land' -l utc -d 'Show times on a terminal in 
 complete -c agentq -n '__agentq_in land' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in land' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in trees' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only the trees of this session and its tasks'
+complete -c agentq -n '__agentq_in trees' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in trees' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in trees' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in trees' -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -647,6 +648,7 @@ complete -c agentq -n '__agentq_in trees' -l allow-network-fs -d 'Accept a state
 complete -c agentq -n '__agentq_in trees' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in discard; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in discard' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in discard' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in discard' -s y -l yes -d 'Do not ask'
 complete -c agentq -n '__agentq_in discard' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in discard' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
@@ -657,6 +659,7 @@ complete -c agentq -n '__agentq_in discard' -l allow-network-fs -d 'Accept a sta
 complete -c agentq -n '__agentq_in discard' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in restore; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in restore' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in restore' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in restore' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in restore' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in restore' -l color -x -a 'auto always never' -d 'Whether to use colours'
