@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -152,6 +152,7 @@ complete -c agentq -n __agentq_no_command -a stats -d 'Count tasks and runs by s
 complete -c agentq -n __agentq_no_command -a report -d 'Report what ran: the failures, and each run with its cost and the first lines of its answer'
 complete -c agentq -n __agentq_no_command -a doctor -d 'Check for anything that keeps agents from running here, under cron or under systemd'
 complete -c agentq -n __agentq_no_command -a agents -d 'List the agents, and whether each one\'s program is found'
+complete -c agentq -n __agentq_no_command -a mcp -d 'Serve agents that submit and follow work themselves: a Model Context Protocol server on stdin and stdout'
 complete -c agentq -n __agentq_no_command -a config -d 'Show every value with its source, or check the file'
 complete -c agentq -n __agentq_no_command -a service -d 'Run the queue by the user\'s systemd or by cron, with this shell\'s settings'
 complete -c agentq -n __agentq_no_command -a fleet -d 'Create the tables of a fleet in a PostgreSQL database, or bring them up to date'
@@ -188,6 +189,7 @@ complete -c agentq -n '__agentq_in submit' -l shared -d 'Let its agent edit whil
 complete -c agentq -n '__agentq_in submit' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in submit' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in submit' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in submit' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in submit' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in submit' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in submit' -l branch -x -d 'The branch of that tree, a new one'
@@ -245,6 +247,7 @@ complete -c agentq -n '__agentq_in schedule' -l shared -d 'Let its agent edit wh
 complete -c agentq -n '__agentq_in schedule' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in schedule' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in schedule' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in schedule' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in schedule' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in schedule' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in schedule' -l branch -x -d 'The branch of that tree, a new one'
@@ -397,7 +400,9 @@ complete -c agentq -n '__agentq_in messages' -l allow-network-fs -d 'Accept a st
 complete -c agentq -n '__agentq_in messages' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in sessions; and __agentq_place 0' -x -a 'reset'
 complete -c agentq -n '__agentq_in sessions' -x -k -a '(__agentq_ask sessions)'
-complete -c agentq -n '__agentq_in sessions' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'With reset: only this agent\'s conversation'
+complete -c agentq -n '__agentq_in sessions' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'With reset: only this agent\'s conversations'
+complete -c agentq -n '__agentq_in sessions' -l conversation -x -k -a '(__agentq_ask keys)' -d 'With reset: only the conversation of this key'
+complete -c agentq -n '__agentq_in sessions' -s v -l verbose -d 'Also list each session\'s conversations'
 complete -c agentq -n '__agentq_in sessions' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in sessions' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in sessions' -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -443,6 +448,7 @@ complete -c agentq -n '__agentq_in edit' -l shared -d 'Let its agent edit while 
 complete -c agentq -n '__agentq_in edit' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in edit' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in edit' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in edit' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in edit' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in edit' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in edit' -l branch -x -d 'The branch of that tree, a new one'
@@ -542,6 +548,7 @@ complete -c agentq -n '__agentq_in retry' -l shared -d 'Let its agent edit while
 complete -c agentq -n '__agentq_in retry' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in retry' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in retry' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in retry' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in retry' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in retry' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in retry' -l branch -x -d 'The branch of that tree, a new one'
@@ -608,6 +615,7 @@ complete -c agentq -n '__agentq_in prune' -l allow-network-fs -d 'Accept a state
 complete -c agentq -n '__agentq_in prune' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in diff; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in diff' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in diff' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in diff' -l stat -d 'Only how many lines of each file were changed'
 complete -c agentq -n '__agentq_in diff' -l name-only -d 'Only the names of the files'
 complete -c agentq -n '__agentq_in diff' -l json -d 'Print one JSON document'
@@ -619,6 +627,7 @@ complete -c agentq -n '__agentq_in diff' -l allow-network-fs -d 'Accept a state 
 complete -c agentq -n '__agentq_in diff' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in land; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in land' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in land' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in land' -l into -x -k -a '(__agentq_ask branches)' -d 'The branch to land on'
 complete -c agentq -n '__agentq_in land' -l as -x -a 'merge squash ff' -d 'As a merge commit, as one commit, or only where nothing is to be merged'
 complete -c agentq -n '__agentq_in land' -l json -d 'Print one JSON document'
@@ -629,6 +638,7 @@ complete -c agentq -n '__agentq_in land' -l utc -d 'Show times on a terminal in 
 complete -c agentq -n '__agentq_in land' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in land' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in trees' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only the trees of this session and its tasks'
+complete -c agentq -n '__agentq_in trees' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in trees' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in trees' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in trees' -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -638,6 +648,7 @@ complete -c agentq -n '__agentq_in trees' -l allow-network-fs -d 'Accept a state
 complete -c agentq -n '__agentq_in trees' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in discard; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in discard' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in discard' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in discard' -s y -l yes -d 'Do not ask'
 complete -c agentq -n '__agentq_in discard' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in discard' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
@@ -648,6 +659,7 @@ complete -c agentq -n '__agentq_in discard' -l allow-network-fs -d 'Accept a sta
 complete -c agentq -n '__agentq_in discard' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in restore; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in restore' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in restore' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in restore' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in restore' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in restore' -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -763,6 +775,18 @@ complete -c agentq -n '__agentq_in agents' -l url -x -d 'The database of the fle
 complete -c agentq -n '__agentq_in agents' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in agents' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in agents' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in mcp' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'A session that the client works in'
+complete -c agentq -n '__agentq_in mcp' -l read-only -d 'Only the tools that change nothing'
+complete -c agentq -n '__agentq_in mcp' -l tools -x -d 'Only this tool'
+complete -c agentq -n '__agentq_in mcp' -l allow -x -a 'sessions agent exec directory environment options land all' -d 'What else the client may do'
+complete -c agentq -n '__agentq_in mcp' -l print -x -k -a '(__agentq_ask agents)' -d 'Print what registers the server with this agent CLI, and serve nothing'
+complete -c agentq -n '__agentq_in mcp' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in mcp' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in mcp' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in mcp' -l url -x -d 'The database of the fleet'
+complete -c agentq -n '__agentq_in mcp' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in mcp' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in mcp' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in config; and __agentq_place 0' -x -a 'show check path'
 complete -c agentq -n '__agentq_in config' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in config' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
@@ -826,6 +850,7 @@ complete -c agentq -n '__agentq_in x' -l shared -d 'Let its agent edit while ano
 complete -c agentq -n '__agentq_in x' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in x' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in x' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in x' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in x' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in x' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in x' -l branch -x -d 'The branch of that tree, a new one'
@@ -884,6 +909,7 @@ complete -c agentq -n '__agentq_in add' -l shared -d 'Let its agent edit while a
 complete -c agentq -n '__agentq_in add' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in add' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in add' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in add' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in add' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in add' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in add' -l branch -x -d 'The branch of that tree, a new one'

@@ -104,6 +104,7 @@ TASK = exactly(
     labels=listed(TEXT),
     key=maybe(TEXT),
     context=one_of("isolated session"),
+    conversation_key=maybe(TEXT),
     created_at=TIME,
     due_at=TIME,
     expires_at=maybe(TIME),
@@ -214,17 +215,29 @@ SUPERVISOR = exactly(
     ended_at=maybe(TIME),
     reason=maybe(TEXT),
 )
-SESSION = exactly(
-    name=TEXT,
-    counts=exactly(**dict.fromkeys(STATUS["enum"], INT)),
-    next_due_at=maybe(TIME),
-    paused=BOOL,
+SESSION_KEYS = {
+    "name": TEXT,
+    "counts": exactly(**dict.fromkeys(STATUS["enum"], INT)),
+    "next_due_at": maybe(TIME),
+    "paused": BOOL,
+    "conversation": maybe(TEXT),
+    "conversations": {"type": "object", "additionalProperties": TEXT},
+    "parallel": maybe(INT),
+    "host": maybe(TEXT),
+    "path": TEXT,
+}
+SESSION = exactly(**SESSION_KEYS)
+CONVERSATION = exactly(
+    key=TEXT,
+    agent=TEXT,
     conversation=maybe(TEXT),
-    conversations={"type": "object", "additionalProperties": TEXT},
-    parallel=maybe(INT),
-    host=maybe(TEXT),
-    path=TEXT,
+    tasks=INT,
+    tokens_in=maybe(INT),
+    tokens_out=maybe(INT),
+    used_at=maybe(TIME),
+    running=maybe(RUN_ID),
 )
+POOLED = exactly(**SESSION_KEYS, pool=listed(CONVERSATION))
 # Of a task the statuses, of a supervisor the states.
 CHANGED = one_of(" ".join(dict.fromkeys([*STATUS["enum"], *STATE["enum"]])))
 EVENT = exactly(
@@ -351,6 +364,7 @@ READING = [
     (("list", "--all"), "tasks", items_of(TASK)),
     (("show", "talk/1"), "task", SHOWN),
     (("sessions",), "sessions", items_of(SESSION)),
+    (("sessions", "-v"), "sessions", items_of(POOLED)),
     (("workers",), "workers", WORKERS),
     (("status",), "status", OVERVIEW),
     (("hosts",), "hosts", items_of(HOST)),
