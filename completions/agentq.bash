@@ -44,6 +44,7 @@ _agentq_command() {
     report) options='--session --agent --series --status --label --since --until --limit --html --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     doctor) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     agents) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    mcp) options='--session --read-only --tools --allow --print --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     config) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     service) options='--dry-run --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     fleet) options='--role --json --state-dir --color --url --utc --allow-network-fs --help' ;;
@@ -274,6 +275,12 @@ _agentq_option() {
     agents:--state-dir) kind=directories ;;
     agents:--url) kind=free ;;
     agents:--color) kind=words choices='auto always never' ;;
+    mcp:--print) kind=agents ;;
+    mcp:--state-dir) kind=directories ;;
+    mcp:--tools|mcp:--url) kind=free ;;
+    mcp:-s|mcp:--session) kind=sessions ;;
+    mcp:--color) kind=words choices='auto always never' ;;
+    mcp:--allow) kind=words choices='sessions agent exec directory environment options land all' ;;
     config:--state-dir) kind=directories ;;
     config:--url) kind=free ;;
     config:--color) kind=words choices='auto always never' ;;
@@ -479,7 +486,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service fleet migrate completion x add ls rm log status; do
+        for word in submit schedule list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents mcp config service fleet migrate completion x add ls rm log status; do
             _agentq_offer "$word"
         done
     else

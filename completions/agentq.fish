@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tz --until --url -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -151,6 +151,7 @@ complete -c agentq -n __agentq_no_command -a stats -d 'Count tasks and runs by s
 complete -c agentq -n __agentq_no_command -a report -d 'Report what ran: the failures, and each run with its cost and the first lines of its answer'
 complete -c agentq -n __agentq_no_command -a doctor -d 'Check for anything that keeps agents from running here, under cron or under systemd'
 complete -c agentq -n __agentq_no_command -a agents -d 'List the agents, and whether each one\'s program is found'
+complete -c agentq -n __agentq_no_command -a mcp -d 'Serve agents that submit and follow work themselves: a Model Context Protocol server on stdin and stdout'
 complete -c agentq -n __agentq_no_command -a config -d 'Show every value with its source, or check the file'
 complete -c agentq -n __agentq_no_command -a service -d 'Run the queue by the user\'s systemd or by cron, with this shell\'s settings'
 complete -c agentq -n __agentq_no_command -a fleet -d 'Create the tables of a fleet in a PostgreSQL database, or bring them up to date'
@@ -756,6 +757,18 @@ complete -c agentq -n '__agentq_in agents' -l url -x -d 'The database of the fle
 complete -c agentq -n '__agentq_in agents' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in agents' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in agents' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in mcp' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'A session that the client works in'
+complete -c agentq -n '__agentq_in mcp' -l read-only -d 'Only the tools that change nothing'
+complete -c agentq -n '__agentq_in mcp' -l tools -x -d 'Only this tool'
+complete -c agentq -n '__agentq_in mcp' -l allow -x -a 'sessions agent exec directory environment options land all' -d 'What else the client may do'
+complete -c agentq -n '__agentq_in mcp' -l print -x -k -a '(__agentq_ask agents)' -d 'Print what registers the server with this agent CLI, and serve nothing'
+complete -c agentq -n '__agentq_in mcp' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in mcp' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in mcp' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in mcp' -l url -x -d 'The database of the fleet'
+complete -c agentq -n '__agentq_in mcp' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in mcp' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in mcp' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in config; and __agentq_place 0' -x -a 'show check path'
 complete -c agentq -n '__agentq_in config' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in config' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'

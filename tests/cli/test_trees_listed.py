@@ -67,7 +67,7 @@ def test_the_state_of_each_tree(work: TreeWork, aq: Driven) -> None:
     assert ahead["branch"] == f"agentq/t/docs/{list(STATES).index('ahead') + 1}"
     assert ahead["size_bytes"] > 0
     assert holds["holds"] == ["secret"]
-    keys = "number branch session task repository path ahead behind dirty size_bytes state holds note"
+    keys = "number branch session task repository path ahead behind dirty size_bytes state holds note conversation_key"
     assert list(holds) == keys.split()
     assert aq.json("trees")["schema"] == "agentq.trees/1"
     text = aq("trees").stdout
