@@ -10,6 +10,7 @@ _agentq_command() {
     '') options='--json --state-dir --color --url --utc --allow-network-fs --version --help' ;;
     submit) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
     schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    status) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     logs) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
@@ -29,11 +30,11 @@ _agentq_command() {
     reply) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    diff) options='--session --stat --name-only --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    land) options='--session --into --as --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    trees) options='--session --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    discard) options='--session --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    restore) options='--session --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    diff) options='--session --conversation --stat --name-only --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    land) options='--session --conversation --into --as --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    trees) options='--session --conversation --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    discard) options='--session --conversation --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    restore) options='--session --conversation --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     jobs) options='--reset --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     stop) options='--wait --leave --cancel --json --state-dir --color --url --utc --allow-network-fs --help' ;;
@@ -44,6 +45,7 @@ _agentq_command() {
     report) options='--session --agent --series --status --label --since --until --limit --html --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     doctor) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     agents) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    mcp) options='--session --read-only --tools --allow --print --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     config) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     service) options='--dry-run --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     fleet) options='--role --json --state-dir --color --url --utc --allow-network-fs --help' ;;
@@ -54,7 +56,6 @@ _agentq_command() {
     ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     log) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     esac
 }
 
@@ -99,6 +100,9 @@ _agentq_option() {
     schedule:--land-as) kind=words choices='merge squash ff' ;;
     schedule:--on-crash) kind=words choices='retry fail' ;;
     schedule:--overlap) kind=words choices='skip queue' ;;
+    status:--state-dir) kind=directories ;;
+    status:--url) kind=free ;;
+    status:--color) kind=words choices='auto always never' ;;
     list:-a|list:--agent) kind=agents ;;
     list:--state-dir) kind=directories ;;
     list:--since|list:--until|list:--limit|list:--url) kind=free ;;
@@ -213,24 +217,29 @@ _agentq_option() {
     prune:--color) kind=words choices='auto always never' ;;
     diff:--state-dir) kind=directories ;;
     diff:--url) kind=free ;;
+    diff:--conversation) kind=keys ;;
     diff:-s|diff:--session) kind=sessions ;;
     diff:--color) kind=words choices='auto always never' ;;
     land:--into) kind=branches ;;
     land:--state-dir) kind=directories ;;
     land:--url) kind=free ;;
+    land:--conversation) kind=keys ;;
     land:-s|land:--session) kind=sessions ;;
     land:--color) kind=words choices='auto always never' ;;
     land:--as) kind=words choices='merge squash ff' ;;
     trees:--state-dir) kind=directories ;;
     trees:--url) kind=free ;;
+    trees:--conversation) kind=keys ;;
     trees:-s|trees:--session) kind=sessions ;;
     trees:--color) kind=words choices='auto always never' ;;
     discard:--state-dir) kind=directories ;;
     discard:--url) kind=free ;;
+    discard:--conversation) kind=keys ;;
     discard:-s|discard:--session) kind=sessions ;;
     discard:--color) kind=words choices='auto always never' ;;
     restore:--state-dir) kind=directories ;;
     restore:--url) kind=free ;;
+    restore:--conversation) kind=keys ;;
     restore:-s|restore:--session) kind=sessions ;;
     restore:--color) kind=words choices='auto always never' ;;
     run:--state-dir) kind=directories ;;
@@ -279,6 +288,12 @@ _agentq_option() {
     agents:--state-dir) kind=directories ;;
     agents:--url) kind=free ;;
     agents:--color) kind=words choices='auto always never' ;;
+    mcp:--print) kind=agents ;;
+    mcp:--state-dir) kind=directories ;;
+    mcp:--tools|mcp:--url) kind=free ;;
+    mcp:-s|mcp:--session) kind=sessions ;;
+    mcp:--color) kind=words choices='auto always never' ;;
+    mcp:--allow) kind=words choices='sessions agent exec directory environment options land all' ;;
     config:--state-dir) kind=directories ;;
     config:--url) kind=free ;;
     config:--color) kind=words choices='auto always never' ;;
@@ -342,14 +357,6 @@ _agentq_option() {
     log:--state-dir) kind=directories ;;
     log:-n|log:--tail|log:--url) kind=free ;;
     log:--color) kind=words choices='auto always never' ;;
-    status:-a|status:--agent) kind=agents ;;
-    status:--state-dir) kind=directories ;;
-    status:--since|status:--until|status:--limit|status:--url) kind=free ;;
-    status:--label) kind=labels ;;
-    status:-s|status:--session) kind=sessions ;;
-    status:--series) kind=tasks ;;
-    status:--color) kind=words choices='auto always never' ;;
-    status:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
     esac
 }
 
@@ -386,7 +393,6 @@ _agentq_argument() {
     ls:0) kind=live ;;
     rm:*) kind=live ;;
     log:0) kind=tasks ;;
-    status:0) kind=live ;;
     esac
 }
 
@@ -486,7 +492,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents config service fleet migrate completion x add ls rm log status; do
+        for word in submit schedule status list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents mcp config service fleet migrate completion x add ls rm log; do
             _agentq_offer "$word"
         done
     else

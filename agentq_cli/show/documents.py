@@ -98,7 +98,7 @@ def _tree(task: Task) -> Item:
         return dict.fromkeys(("worktree", "branch", "base", "land"))
     from agentq_cli.model.branches import branch_of
 
-    branch = branch_of(task.work, task.address)
+    branch = branch_of(task.work, task.address, task.conversation_key)
     return {"worktree": True, "branch": branch, "base": launch.base, "land": launch.land}
 
 

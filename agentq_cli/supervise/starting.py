@@ -48,6 +48,7 @@ class Starter:
         self.fitting = Fitting(duty)
         self._nothing_at: int | None = None
         self._zones: dict[str, tuple[Config, int, str]] = {}
+        self._blocked: dict[tuple[str, str], str] = {}
 
     def pick(self, turn: Turn | None = None) -> order.Head | None:
         """The task to start next; None if no slot is free or no task may start. With `turn` from what that sees."""
@@ -96,16 +97,17 @@ class Starter:
             candidate = turn.candidate(head, self._pool(head.session))
             if candidate is None:
                 return None
-            return turn.claim(
+            made = plan.plan(
+                candidate.task,
+                self._duty.config,
+                candidate.past,
+                self._queue,
+                head=head,
+                environ=self._environ,
+            )
+            claim = turn.claim(
                 candidate,
-                plan.plan(
-                    candidate.task,
-                    self._duty.config,
-                    candidate.past,
-                    self._queue,
-                    head=head,
-                    environ=self._environ,
-                ),
+                made,
                 supervisor=self._duty.identity,
                 jobs=self._duty.jobs,
                 fleet_jobs=self._duty.config.fleet.jobs,
@@ -114,6 +116,8 @@ class Starter:
                 newest=self._gates.newest,
                 monotonic=monotonic_ms(),
             )
+            self._note_tree(head, None if claim is not None else made.directory)
+            return claim
         if tried.error is not None and turn.lost:
             raise tried.error
         return None
@@ -200,11 +204,25 @@ class Starter:
         return Pool(self._parallel(session), self._duty.config.sessions.get(session, {}).get("conversation_ttl"))
 
     def _place(self, head: order.Head) -> str | None:
-        if head.directory and not head.directory.startswith("/"):
-            from agentq_cli.trees.asking import tree_of_head
+        if not head.directory or head.directory.startswith("/"):
+            return profiles.edited(self._duty.config, head.agent, head.directory)
+        if _in_any_tree(head):
+            blocked = self._blocked.get((head.session, head.agent))
+            if blocked is not None or self._parallel(head.session) != 1:
+                return blocked
+        from agentq_cli.trees.asking import tree_of_head
 
-            return tree_of_head(self._duty.config, self._queue.here.path, head)
-        return profiles.edited(self._duty.config, head.agent, head.directory)
+        return tree_of_head(self._duty.config, self._queue.here.path, head)
+
+    def _note_tree(self, head: order.Head, blocked: str | None) -> None:
+        """Note the tree that was chosen for a task and could not be taken, so that the next pick waits for it and does
+        not choose it again while it is occupied."""
+        if not _in_any_tree(head):
+            return
+        if blocked is not None:
+            self._blocked[head.session, head.agent] = blocked
+        else:
+            self._blocked.pop((head.session, head.agent), None)
 
     def _zone(self, session: str) -> str:
         """The zone of a session's tasks, determined again after a while because a person may set another one."""
@@ -213,3 +231,8 @@ class Starter:
         if known is None or known[0] is not config or now - known[1] >= ZONE_MS:
             known = self._zones[session] = (config, now, plan.zone(config, self._environ, session))
         return known[2]
+
+
+def _in_any_tree(head: order.Head) -> bool:
+    """Whether a task works in the tree of whichever conversation of its session is chosen for it."""
+    return not head.conversation_key and head.directory.startswith(":")
