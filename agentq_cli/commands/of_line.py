@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from agentq_cli.model.branches import FIRST
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
     from agentq_cli.model.tasks import Task
-
-FIRST = "1"
-"""The key of a conversation that is the only one."""
 
 ANY = "the idle one used last, else a new one"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
+from agentq_cli.model.branches import FIRST
 from agentq_cli.policy import pool as policy
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ def choose(reading: Reading, task: Task, pool: policy.Pool, now: int, *, goes_on
     found = reading.ask("dispatch.known_lines", {"agent": agent})
     known = [policy.Known(*row[:3]) for row in found if row[3]]
     taken = set()
-    if pool.size > 1 or key not in (None, policy.FIRST) or any(each.key != policy.FIRST for each in known):
+    if pool.size > 1 or key not in (None, FIRST) or any(each.key != FIRST for each in known):
         in_use = reading.ask("dispatch.lines_in_use", {"session": task.session, "now": now})
         # As `order.lane_open`: a retry does not wait for others, and in `default` nothing waits for a retry.
         first = not task.begun and pool.parallel is not None
