@@ -116,22 +116,20 @@ def asked(place: str, given: Given) -> dict[str, Any]:
 
 
 def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that would submit the task as it is, with the changes applied."""
-    known: dict[str, Any] = {"session": task.session, "cwd": task.work.cwd, "priority": task.work.priority}
-    known |= {"context": task.work.context, "label": list(task.work.labels), **_tree(task.work, given)}
-    if task.work.kind == "exec":
+    """The options that would submit the task as it is, with the changes applied; of one that runs, its next
+    occurrence, as earlier edits have changed that."""
+    work = task.work if task.successor is None else task.successor.work or task.work
+    known: dict[str, Any] = {"session": task.session, "cwd": work.cwd, "priority": work.priority}
+    known |= {"context": work.context, "label": list(work.labels), **_tree(work, given)}
+    if work.kind == "exec":
         if "prompt" in given or "agent" in given:
             raise Usage(f"--{'prompt' if 'prompt' in given else 'agent'}: {task.address} is a command")
-        return known | {"exec": list(task.work.argv or ())} | given
+        return known | {"exec": list(work.argv or ())} | given
     for name in ("exec", "shell"):
         if name in given:
             raise Usage(f"--{name}: {task.address} is a prompt")
     # Checked again even if only the agent changes: the new one may not report its cost.
-    return (
-        known
-        | {"prompt": task.work.prompt, "agent": task.work.agent, "max_cost": task.work.launch.max_cost_usd}
-        | given
-    )
+    return known | {"prompt": work.prompt, "agent": work.agent, "max_cost": work.launch.max_cost_usd} | given
 
 
 def _tree(work: Work, given: dict[str, Any]) -> dict[str, Any]:

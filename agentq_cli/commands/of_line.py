@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from agentq_cli.model.branches import FIRST
+from agentq_cli.policy import pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
     from agentq_cli.model.tasks import Task
-
-ANY = "the idle one used last, else a new one"
 
 
 def key(config: Config, task: Task) -> str | None:
@@ -17,12 +16,16 @@ def key(config: Config, task: Task) -> str | None:
     return task.conversation_key if _is_one_of_several(config, task) else None
 
 
-def words(config: Config, task: Task) -> str | None:
-    """Its key, or which one it will be; None if it is the only one."""
-    return (task.conversation_key or ANY) if _is_one_of_several(config, task) else None
+def words(config: Config, task: Task) -> str:
+    """Which one it is or will be, to be said after `session`; nothing if it is the only one."""
+    if not _is_one_of_several(config, task):
+        return ""
+    key = task.conversation_key
+    return ", in an idle conversation or a new one" if key is None else f", in conversation '{key}'"
 
 
 def _is_one_of_several(config: Config, task: Task) -> bool:
     if not task.work.in_line:
         return False
-    return task.conversation_key not in (None, FIRST) or config.options(task.session).get("parallel", 1) > 1
+    several = pool.size(config.options(task.session).get("parallel")) > 1
+    return several or task.conversation_key not in (None, FIRST)

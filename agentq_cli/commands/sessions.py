@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import AgentqError, NotFound, Usage, nearest
@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
     from agentq_cli.engines.door import Queue
-    from agentq_cli.model.workers import Worker
     from agentq_cli.options.table import Given
 
 
@@ -48,12 +47,10 @@ WITH_POOL = (
 
 USAGES = ("[OPTIONS]", "[OPTIONS] reset NAME...")
 EXAMPLES = (
-    ("agentq sessions", "List every session, and when it is next due."),
     ("agentq sessions -v", "List each session's conversations too."),
     ("agentq sessions --json", "Include all counts, conversations and paths."),
     ("agentq sessions reset docs", "Let its next task begin a new conversation."),
-    ("agentq sessions reset docs --agent codex", "The same, but only for one agent."),
-    ("agentq sessions reset docs --conversation parser", "The same, but only for one of its conversations."),
+    ("agentq sessions reset docs --agent codex --conversation parser", "The same, but only for that one."),
 )
 RESET = "reset"
 EMPTY = "no sessions; they appear on first use"
@@ -80,12 +77,11 @@ def sessions(given: Given, at: Context) -> Result:
     queue, verbose = at.open_queue(), bool(given["verbose"])
 
     def items() -> Iterator[documents.Item]:
-        workers = queue.workers() if verbose else []
         for session in queue.sessions():
             width = waiting.width(session.name, at.config.options(session.name).get("parallel"))
             host = machine_name() if at.url is None else session.host
             item = documents.session(session, parallel=width, host=host)
-            yield {**item, "pool": _pool(queue, session.name, workers)} if verbose else item
+            yield {**item, "pool": _pool(queue, session.name)} if verbose else item
 
     found = items()
     if verbose and not at.as_json:
@@ -93,11 +89,11 @@ def sessions(given: Given, at: Context) -> Result:
     return Items("sessions", found, COLUMNS, empty=EMPTY)
 
 
-def _pool(queue: Queue, session: str, workers: Sequence[Worker]) -> list[documents.Item]:
+def _pool(queue: Queue, session: str) -> list[documents.Item]:
     """The conversations of a session; none if its file has not been written yet or cannot be read, which the list says
     itself."""
     with suppress(AgentqError):
-        return [documents.conversation(each) for each in queue.pool(session, workers)]
+        return [documents.conversation(each) for each in queue.pool(session)]
     return []
 
 

@@ -130,9 +130,7 @@ def _lines(
     yield ("Command" if task.work.kind == "exec" else "Prompt"), documents.work(data)
     if data["agent"]:
         yield "Agent", data["agent"]
-        yield "Context", data["context"]
-    if (line := of_line.words(config, task)) is not None:
-        yield "Conversation", line
+        yield "Context", data["context"] + of_line.words(config, task)
     yield "Directory", data["cwd"]
     yield from _host(config, data, runs)
     if data["check"]:

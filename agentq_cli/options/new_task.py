@@ -20,7 +20,7 @@ from agentq_cli.options.caller import Caller
 from agentq_cli.options.programs import Programs, path_of
 from agentq_cli.options.table import TREE, rows
 from agentq_cli.options.task_times import TaskTimes
-from agentq_cli.options.texts import encodable, key, labels, text, word
+from agentq_cli.options.texts import key, labels, text, word, work
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -334,30 +334,6 @@ def chosen(given: Given, options: Given, name: str) -> Any:
     """The value that was given, even if the value is empty; otherwise the config's."""
     value = given.get(name)
     return options.get(name) if value is None else value
-
-
-def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[str, ...] | None]:
-    """The prompt and the command, one of which is None. Raises Usage if neither is given, or if it is blank."""
-    argv, prompt, line = given.get("exec"), given.get("prompt"), given.get("shell")
-    if line is not None:
-        if not line.strip():
-            raise Usage(f"{what('shell')} '{line}': a command must not be blank")
-        argv = ("sh", "-c", line)
-    if argv is not None:
-        if not argv or not argv[0]:
-            empty = " ''" if argv else ""
-            raise Usage(f"{what('exec')}{empty}: needs a command, as in `agentq submit --exec -- make test`")
-        for word in argv:
-            if "\0" in word:
-                raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")
-            if not word.isascii():
-                encodable(word, f"{what('exec')} '{argv[0]}'")
-        return None, tuple(argv)
-    if prompt is None:
-        raise Usage(f"{what('prompt')}: missing; give a prompt, or --exec, -c, --file or --batch")
-    if not prompt.strip():
-        raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
-    return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
 
 
 MOST_COST = 1e12

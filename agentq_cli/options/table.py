@@ -21,6 +21,7 @@ Given: TypeAlias = "Mapping[str, Any]"
 GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": (
+        "status",
         "list",
         "show",
         "logs",
@@ -46,7 +47,7 @@ COMMANDS = tuple([name for names in GROUPS.values() for name in names])
 SHORT_EXEC = "x"
 """Short for `submit --exec --`: the first word that is no option begins the command line."""
 
-ALIASES = {"add": "submit", "ls": "list", "rm": "cancel", "log": "logs", "status": "list"}
+ALIASES = {"add": "submit", "ls": "list", "rm": "cancel", "log": "logs"}
 """Other names of commands, which other programs have taught."""
 
 WHAT, WHERE, WHEN, ORDER, TREE = "What", "Where", "When", "After other tasks", "In a git worktree"

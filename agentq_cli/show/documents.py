@@ -256,7 +256,7 @@ def conversation(conversation: Conversation) -> Item:
     return {
         "key": conversation.key,
         "agent": conversation.agent,
-        "conversation": conversation.id,
+        "conversation": conversation.conversation,
         "tasks": conversation.tasks,
         "tokens_in": conversation.tokens_in,
         "tokens_out": conversation.tokens_out,

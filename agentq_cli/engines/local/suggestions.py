@@ -47,7 +47,7 @@ def _found(connection: sqlite3.Connection, kind: str, prefix: str, most: int) ->
     if kind == "labels":
         return _labels(connection)
     if kind == "keys":
-        return (key for ended in ("live", "ended") for (key,) in _rows(connection, f"keys_{ended}", limit=LABELLED))
+        return (key for name in ("keys_live", "keys_ended") for (key,) in _rows(connection, name, limit=LABELLED))
     if kind == "sessions":
         return (name for (name,) in _rows(connection, "sessions", prefix=prefix, limit=most))
     address, dot, _ = prefix.rpartition(".")
