@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.model.branches import FIRST
-from agentq_cli.policy import pool as policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,13 +10,17 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.tasks import Task
+    from agentq_cli.policy.pool import Choice, End, Pool
 
 
-def choose(reading: Reading, task: Task, pool: policy.Pool, now: int, *, goes_on: str | None) -> policy.Choice | None:
+def choose(reading: Reading, task: Task, pool: Pool, now: int, *, goes_on: str | None) -> Choice | None:
     """The line that a run of a task would be in now; None if it is in none, or if none is free. `goes_on` is the
     conversation that the task was interrupted in."""
     if not task.work.in_line:
         return None
+    from agentq_cli.model.branches import FIRST
+    from agentq_cli.policy import pool as policy
+
     agent, key = task.work.agent or "", task.conversation_key
     found = reading.ask("dispatch.known_lines", {"agent": agent})
     known = [policy.Known(*row[:3]) for row in found if row[3]]
@@ -29,10 +31,10 @@ def choose(reading: Reading, task: Task, pool: policy.Pool, now: int, *, goes_on
         first = not task.begun and pool.parallel is not None
         taken = {(of, line) for of, line, waits in in_use if first or not waits}
     elsewhere = [row[0] for row in found if not row[3]]
+    begins = bool(agent) and task.work.launch.continues is None  # what begins no conversation ends none
+    pool = pool if begins else pool._replace(ttl_ms=None)
     choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere)
-    if choice is not None and (not agent or task.work.launch.continues is not None):
-        return choice._replace(ends=())  # it begins no conversation
-    return choice
+    return choice if choice is None or begins else choice._replace(ends=())
 
 
 def of_conversation(reading: Reading, task: Task, conversation: str) -> str | None:
@@ -41,7 +43,7 @@ def of_conversation(reading: Reading, task: Task, conversation: str) -> str | No
     return next((str(key) for key, id, *_ in found if id == conversation), None)
 
 
-def end(write: Transaction, agent: str, ends: Sequence[policy.End]) -> None:
+def end(write: Transaction, agent: str, ends: Sequence[End]) -> None:
     """End conversations of an agent; their ids are in the events."""
     for known, why in ends:
         write.tell("dispatch.forget_conversation", {"agent": agent, "key": known.key})
