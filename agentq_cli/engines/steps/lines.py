@@ -28,15 +28,18 @@ def choose(reading: Reading, task: Task, pool: policy.Pool, now: int, *, goes_on
         first = not task.begun and pool.parallel is not None
         taken = {(of, line) for of, line, waits in in_use if first or not waits}
     elsewhere = [row[0] for row in found if not row[3]]
-    choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere)
+    wanted: set[str] = set()
+    if len(known) >= pool.size and any(each.key != key for each in known):  # one of them may have to make room
+        wanted = {row[0] for row in reading.ask("dispatch.wanted_lines", {"session": task.session, "agent": agent})}
+    choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere, wanted=wanted)
     if choice is not None and (not agent or task.work.launch.continues is not None):
         return choice._replace(ends=())  # it begins no conversation
     return choice
 
 
-def of_conversation(reading: Reading, task: Task, conversation: str) -> str | None:
-    """The line of which a conversation of a task's agent is the present one."""
-    found = reading.ask("dispatch.known_lines", {"agent": task.work.agent}) if task.work.in_line else []
+def of_conversation(reading: Reading, agent: str | None, conversation: str) -> str | None:
+    """The line of which a conversation of an agent is the present one; None if it is that of none."""
+    found = reading.ask("dispatch.known_lines", {"agent": agent})
     return next((str(key) for key, id, *_ in found if id == conversation), None)
 
 
