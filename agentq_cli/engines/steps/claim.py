@@ -18,6 +18,7 @@ from agentq_cli.model.workers import LastStart, Worker
 from agentq_cli.policy import admission, placement, retry
 from agentq_cli.policy.directories import Directories
 from agentq_cli.policy.landed import lands_alone
+from agentq_cli.policy.pool import ONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,8 +173,9 @@ def _take(
     return Claim(taken, run, plan)
 
 
-def candidate(reading: Reading, head: order.Head, task: Task, pool: Pool, now: int) -> Candidate:
+def candidate(reading: Reading, head: order.Head, task: Task, pool: Pool | None, now: int) -> Candidate:
     """What a plan for a task is made from."""
+    pool = pool or ONE
     return Candidate(head, task, past(reading, task, pool, now), pool, environments.find(reading, task.work))
 
 

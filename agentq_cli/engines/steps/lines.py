@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.policy import pool as policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,13 +10,16 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.tasks import Task
+    from agentq_cli.policy.pool import Choice, End, Pool
 
 
-def choose(reading: Reading, task: Task, pool: policy.Pool, now: int, *, goes_on: str | None) -> policy.Choice | None:
+def choose(reading: Reading, task: Task, pool: Pool, now: int, *, goes_on: str | None) -> Choice | None:
     """The line that a run of a task would be in now; None if it is in none, or if none is free. `goes_on` is the
     conversation that the task was interrupted in."""
     if not task.work.in_line:
         return None
+    from agentq_cli.policy import pool as policy
+
     agent, key = task.work.agent or "", task.conversation_key
     found = reading.ask("dispatch.known_lines", {"agent": agent})
     known = [policy.Known(*row[:3]) for row in found if row[3]]
@@ -29,12 +31,13 @@ def choose(reading: Reading, task: Task, pool: policy.Pool, now: int, *, goes_on
         taken = {(of, line) for of, line, waits in in_use if first or not waits}
     elsewhere = [row[0] for row in found if not row[3]]
     wanted: set[str] = set()
-    if len(known) >= pool.size and any(each.key != key for each in known):  # one of them may have to make room
+    if len({each.key for each in known} | {line for _, line in taken} | ({key} if key else set())) > pool.size:
+        # One of them may have to make room.
         wanted = {row[0] for row in reading.ask("dispatch.wanted_lines", {"session": task.session, "agent": agent})}
+    begins = bool(agent) and task.work.launch.continues is None  # what begins no conversation ends none
+    pool = pool if begins else pool._replace(ttl_ms=None)
     choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere, wanted=wanted)
-    if choice is not None and (not agent or task.work.launch.continues is not None):
-        return choice._replace(ends=())  # it begins no conversation
-    return choice
+    return choice if choice is None or begins else choice._replace(ends=())
 
 
 def of_conversation(reading: Reading, agent: str | None, conversation: str) -> str | None:
@@ -43,7 +46,7 @@ def of_conversation(reading: Reading, agent: str | None, conversation: str) -> s
     return next((str(key) for key, id, *_ in found if id == conversation), None)
 
 
-def end(write: Transaction, agent: str, ends: Sequence[policy.End]) -> None:
+def end(write: Transaction, agent: str, ends: Sequence[End]) -> None:
     """End conversations of an agent; their ids are in the events."""
     for known, why in ends:
         write.tell("dispatch.forget_conversation", {"agent": agent, "key": known.key})
