@@ -129,7 +129,8 @@ class Claim:
 class Calls(NamedTuple):
     """What a supervisor has to do in addition to starting and settling its runs; `unsettled`: an end or a retry in one
     session is still to be settled in another one (`settle_dependents`); `known` is whether the supervisor itself is on
-    record; `jobs` how many tasks `agentq jobs` lets run at once, if it was told."""
+    record; `jobs` how many tasks `agentq jobs` lets run at once, if it was told. `paused`: nothing may start, since the
+    queue is paused, or each of the sessions that it serves."""
 
     expired: bool = False
     arriving: bool = False
@@ -138,6 +139,7 @@ class Calls(NamedTuple):
     unsettled: bool = False
     known: bool = True
     jobs: int | None = None
+    paused: bool = False
 
 
 class Ahead(NamedTuple):

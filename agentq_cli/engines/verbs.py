@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.sessions import Conversation, Event, Message, SessionInfo
     from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import NewTask, Task, WaitingFor
-    from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
+    from agentq_cli.model.workers import LastStart, Sign, Supervisor, SupervisorState, Worker
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found
@@ -394,11 +394,27 @@ class Queue(Protocol):
         """Record the gates of a supervisor while one of them holds back its starts; an empty list when none does any
         more."""
 
-    def leave(self, identity: Identity) -> None:
-        """Go off duty, or take a dead supervisor off duty; anybody may then take over its runs."""
+    def set_state(self, identity: Identity, state: SupervisorState, *, last_result: Status | None) -> bool:
+        """Record what a supervisor does from now on, and how its last period of running ended. False: it is not on
+        record. Raises WrongState if it may not change so (`policy.states`)."""
+
+    def leave(
+        self,
+        identity: Identity,
+        *,
+        reason: str | None = None,
+        last_result: Status | None = None,
+        actor: Actor = Actor.SUPERVISOR,
+    ) -> None:
+        """Go off duty, for a `reason` and with the last result, or without one take a dead supervisor off duty; anybody
+        may then take over its runs. It stays among those that have ended."""
 
     def supervisors(self) -> list[Supervisor]:
         """Every supervisor on record, including dead ones that nobody has removed yet."""
+
+    def ended_supervisors(self) -> list[Supervisor]:
+        """The last supervisors that have ended, newest end first; before them the dead ones of this machine that nobody
+        has removed yet."""
 
     def living(self) -> list[Supervisor]:
         """The supervisors that can be relied on: alive, and not stopped while they had runs to watch."""

@@ -38,6 +38,8 @@ def read(tool: Tool, arguments: Mapping[str, Any], limits: Limits) -> dict[str, 
         row = known[name]
         if row.kind == "whole":
             values.parse_whole(value, row, name)
+        elif row.reader == "choice":
+            values.parse_choice(value, row, name)
         if value is False:
             continue
         many = row.reader == "many" or (row.kind == "texts" and row.reader != "pairs")

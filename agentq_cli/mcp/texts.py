@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 from agentq_cli.show import costs
+from agentq_cli.show.documents import shell_word
 from agentq_cli.show.harmless import harmless, one_line
 
 TYPE_CHECKING = False
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 LONGEST_TITLE = 100
 LONGEST_ANSWER = 16 << 10
 LONGEST_ITEM = 4 << 10
+LONGEST_ERROR = 2000
 """How many characters of a task's title, of a run's result and of any text in a list are shown."""
 
 
@@ -88,6 +90,17 @@ def answer(run: Mapping[str, Any]) -> Iterator[str]:
         yield harmless(cut(said, LONGEST_ANSWER))
 
 
+def _plan(document: Mapping[str, Any]) -> Iterator[str]:
+    for item in document["items"]:
+        for key in ("session", "agent", "cwd", "due_at", "expires_at"):
+            if item[key] is not None:
+                yield f"{key}: {item[key]}"
+        if item["argv"] is not None:
+            yield cut(f"argv: {' '.join(map(shell_word, item['argv']))}", LONGEST_ITEM)
+        for at in (item["schedule"] or {}).get("next", ()):
+            yield f"next: {at}"
+
+
 def _logs(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"{document['run']} {document['stream']}, from byte {document['offset']}:"
     yield (document["stdout"] or document["stderr"]).rstrip("\n")
@@ -135,6 +148,7 @@ LINES: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "agentq.runs/1": _runs,
     "agentq.run/1": _run,
     "agentq.results/1": _results,
+    "agentq.plan/1": _plan,
     "agentq.logs/1": _logs,
     "agentq.diff/1": _diff,
     "agentq.error/1": _error,

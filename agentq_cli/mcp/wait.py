@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from agentq_cli.base.clock import monotonic_ms
-from agentq_cli.base.errors import Usage
+from agentq_cli.base.errors import NotFound, Usage
 from agentq_cli.commands import wait as command
 from agentq_cli.diagnose.why import Why
-from agentq_cli.engines.door import done
+from agentq_cli.engines.door import Queue, done
 from agentq_cli.mcp import arguments as given_by
 from agentq_cli.mcp import texts
 from agentq_cli.mcp.calls import Outcome, clean, own_context
 from agentq_cli.mcp.limits import Limits
 from agentq_cli.mcp.tools import DEFAULT_WAIT, LONGEST_WAIT, Tool
 from agentq_cli.mcp.waiting import Wait, Watch, look
+from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
 from agentq_cli.options import values
 from agentq_cli.options.table import rows
@@ -124,6 +126,17 @@ def _end(wait: Wait, timed_out: bool, at: Context) -> Outcome:
             waiting_for = None if task.status.ended else why.of(task)
             item = dict(documents.task(task, now=queue.now, waiting_for=waiting_for))
             shown[task.status.ended].append(item)
+        said = [line for task in tasks[:MOST_NAMED] for line in _answer(queue, task)]
     document = {"schema": "agentq.tasks/1", "items": shown[True], "open": shown[False], "timed_out": timed_out}
     cleaned: dict[str, Any] = clean(document)
-    return Outcome(cleaned, texts.text(cleaned))
+    return Outcome(cleaned, "\n".join([texts.text(cleaned), *map(clean, said)]))
+
+
+def _answer(queue: Queue, task: Task) -> Iterator[str]:
+    """What an agent answered with its last run, if the task has ended."""
+    if not task.status.ended or task.last_run is None or task.work.agent is None:
+        return
+    run = RunId(*task.address, task.last_run)
+    with suppress(NotFound):
+        for said in texts.answer({"result": queue.run(run).result}):
+            yield f"\n{run} answered:\n{said}"

@@ -150,7 +150,9 @@ def test_an_index_from_before_the_gates_keeps_its_supervisors(
     opening.connect(str(path), "index", create=False).close()
     assert version(path) == migrations.latest("index") >= 3
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT * FROM supervisors").fetchall() == [(7, 8, "boot", 2, "[]", 9, 10, None)]
+        assert database.execute("SELECT * FROM supervisors").fetchall() == [
+            (7, 8, "boot", 2, "[]", 9, 10, None, "idle", 9, None)
+        ]
 
 
 def test_a_task_from_before_the_retries_keeps_its_budget_and_waits_for_nobody(

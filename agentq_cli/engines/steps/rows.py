@@ -5,7 +5,7 @@ from __future__ import annotations
 from _json import encode_basestring_ascii as quoted
 from _operator import attrgetter
 
-from agentq_cli.base.dataclass import asdict, replace
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Unreadable
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps, loads
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Check, Run
     from agentq_cli.model.sessions import Event, Message
     from agentq_cli.model.trees import Landing, Left
-    from agentq_cli.model.workers import LastStart, Supervisor, Worker
-    from agentq_cli.policy.admission import Gate
+    from agentq_cli.model.workers import LastStart, Worker
     from agentq_cli.policy.series import Recurrence
 
 Row: TypeAlias = "tuple[Any, ...]"
@@ -328,30 +327,10 @@ def worker(row: Row) -> Worker:
     )
 
 
-def supervisor(row: Row) -> Supervisor:
-    """A supervisor, from its row."""
-    from agentq_cli.model.workers import Supervisor
-    from agentq_cli.policy.admission import Gate
-
-    return Supervisor(
-        identity=Identity(*row[:3]),
-        jobs=row[3],
-        sessions=tuple(loads(row[4])),
-        started_at=row[5],
-        renewed_at=row[6],
-        gates=() if row[7] is None else tuple(Gate(**gate) for gate in loads(row[7])),
-    )
-
-
 def identity_columns(identity: Identity | None, prefix: str = "") -> Columns:
     """The columns that identify a process, or nobody."""
     pid, start_time, boot_id = (None, None, None) if identity is None else identity
     return {f"{prefix}pid": pid, f"{prefix}start_time": start_time, f"{prefix}boot_id": boot_id}
-
-
-def gates_text(gates: Sequence[Gate]) -> str | None:
-    """Gates as the JSON of their column."""
-    return dumps([asdict(gate) for gate in gates]) if gates else None
 
 
 def last_start(meta: Sequence[Row]) -> LastStart:

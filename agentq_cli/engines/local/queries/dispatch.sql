@@ -24,7 +24,8 @@ WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND 
 ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at, t.seq LIMIT 1
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
--- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
+-- on, runs of others; whether the supervisor that asks is on record; how many tasks `jobs` lets run at once; and whether
+-- the queue is paused, or each of the sessions that the supervisor serves.
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_expiring
@@ -34,7 +35,13 @@ SELECT
   EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
   EXISTS (SELECT 1 FROM unsettled),
   EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
-  (SELECT count FROM holds WHERE scope = 'jobs')
+  (SELECT count FROM holds WHERE scope = 'jobs'),
+  EXISTS (SELECT 1 FROM holds WHERE scope = 'queue')
+    OR EXISTS (SELECT 1 FROM supervisors AS s
+               WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id AND s.sessions <> '[]'
+                 AND NOT EXISTS (SELECT 1 FROM json_each(s.sessions)
+                                 WHERE value NOT IN (SELECT name FROM sessions INDEXED BY sessions_paused
+                                                     WHERE paused_at IS NOT NULL)))
 
 -- What shows whether anything may have changed: the last id that an event was given, even if it has been pruned since,
 -- and how often an index was rebuilt.
@@ -181,8 +188,8 @@ WHERE session = :session AND conversation_key IS NOT NULL AND agent <> ''
 UPDATE task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- name: register
-INSERT INTO supervisors (pid, start_time, boot_id, jobs, sessions, started_at, renewed_at)
-VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at)
+INSERT INTO supervisors (pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, state, since)
+VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at, :state, :started_at)
 
 -- name: renew
 UPDATE supervisors SET renewed_at = :renewed_at, jobs = :jobs
@@ -190,6 +197,24 @@ WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
 -- name: set_gates
 UPDATE supervisors SET gates = :gates WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: supervisor
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates, state, since, last_result,
+       NULL AS ended_at, NULL AS reason
+FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: set_state
+UPDATE supervisors
+SET since = CASE WHEN state = :state THEN since ELSE :at END, state = :state, last_result = :last_result
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: add_ended
+INSERT INTO ended_supervisors (pid, start_time, boot_id, jobs, sessions, started_at, last_result, ended_at, reason)
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, :last_result, :at, :reason
+FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: forget_ended
+DELETE FROM ended_supervisors WHERE id NOT IN (SELECT id FROM ended_supervisors ORDER BY id DESC LIMIT :kept)
 
 -- name: unregister
 DELETE FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
