@@ -72,7 +72,7 @@ def every_question() -> list[Asked]:
 
 
 def test_a_choice_is_the_one_that_a_plain_account_makes() -> None:
-    for asked in every_question():
+    for asked in some(every_question(), 3000, "questions"):
         room = has_room(asked)
         assert pool.has_room(asked.agent, asked.key or "", asked.taken, asked.n) is room, asked
         if not room:
@@ -102,3 +102,37 @@ def test_in_every_state_of_a_pool_no_line_is_used_twice_and_something_starts() -
 def test_the_same_with_four_tasks() -> None:
     for specs, parallel in some(list(product(product(KINDS, repeat=4), PARALLEL)), 4, "wide pools"):
         explore(InCode(specs, unlimited=parallel is None), parallel or 1)
+
+
+def open_before_there_were_pools(
+    head: order.Head, running: int, retrying: int, talking: set[str], parallel: int | None
+) -> bool:
+    """The rule of a session with one conversation an agent, as it was: `talking` are the agents whose own is in use."""
+    if head.shares and head.agent in talking:
+        return False
+    if parallel is None:
+        return True
+    first = 0 if head.retry else retrying
+    return running + first < parallel
+
+
+def test_with_one_line_all_is_as_before_there_were_several() -> None:
+    """Also in a wide session, for what is in no line."""
+    for talking, retrying, parallel, retry, shares, agent, alone in product(
+        powerset([("x", "1"), ("y", "1")], 2), range(3), (None, 1, 3), (True, False), (True, False), "xy", range(2)
+    ):
+        if parallel == 3 and shares:
+            continue
+        head = order.Head("s", 9, agent, 0, 0, None, retry, shares, 0, "", "1" if retry and shares else "")
+        lane = order.Lane(len(talking) + alone, dict.fromkeys(range(retrying), (agent, "1")), frozenset(talking))
+        before = open_before_there_were_pools(head, lane.running, retrying, {of for of, _ in talking}, parallel)
+        assert order.lane_open(head, lane, parallel) is before, (head, lane, parallel)
+
+
+def test_with_one_line_nobody_gets_another() -> None:
+    for known, now in product(((), (pool.Known("1", "id", 0),)), (0, TTL, TTL + 1)):
+        found = pool.choose("x", None, known, {("y", "1")}, pool.Pool(None, TTL), now)
+        assert found is not None
+        stale = now > TTL
+        assert found == pool.Choice("1", known[0] if known and not stale else None, found.ends)
+        assert [end.known for end in found.ends] == (list(known) if stale else [])
