@@ -31,15 +31,19 @@ def choose(reading: Reading, task: Task, pool: Pool, now: int, *, goes_on: str |
         first = not task.begun and pool.parallel is not None
         taken = {(of, line) for of, line, waits in in_use if first or not waits}
     elsewhere = [row[0] for row in found if not row[3]]
+    wanted: set[str] = set()
+    if len({each.key for each in known} | {line for _, line in taken} | ({key} if key else set())) > pool.size:
+        # One of them may have to make room.
+        wanted = {row[0] for row in reading.ask("dispatch.wanted_lines", {"session": task.session, "agent": agent})}
     begins = bool(agent) and task.work.launch.continues is None  # what begins no conversation ends none
     pool = pool if begins else pool._replace(ttl_ms=None)
-    choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere)
+    choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere, wanted=wanted)
     return choice if choice is None or begins else choice._replace(ends=())
 
 
-def of_conversation(reading: Reading, task: Task, conversation: str) -> str | None:
-    """The line of which a conversation of a task's agent is the present one."""
-    found = reading.ask("dispatch.known_lines", {"agent": task.work.agent}) if task.work.in_line else []
+def of_conversation(reading: Reading, agent: str | None, conversation: str) -> str | None:
+    """The line of which a conversation of an agent is the present one; None if it is that of none."""
+    found = reading.ask("dispatch.known_lines", {"agent": agent})
     return next((str(key) for key, id, *_ in found if id == conversation), None)
 
 
