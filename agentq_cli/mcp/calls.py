@@ -121,9 +121,16 @@ def _in_words(result: Result, at: Context) -> str:
 
 def failure(error: Exception) -> Outcome:
     """The result of a call that ended with this error."""
-    found = translated(error)
-    document = clean({"schema": "agentq.error/1", **documents.failure(found)})
+    document = clean({"schema": "agentq.error/1", **_cut(documents.failure(translated(error)))})
     return Outcome(document, texts.text(document), True)
+
+
+def _cut(document: Mapping[str, Any]) -> dict[str, Any]:
+    """An error without most of a long text that it quotes."""
+    found = {**document, "message": texts.cut(document["message"], texts.LONGEST_ERROR)}
+    if "errors" in document:
+        found["errors"] = [_cut(part) for part in document["errors"]]
+    return found
 
 
 def shown(result: Result, at: Context) -> tuple[dict[str, Any], bool]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LONGEST_TITLE = 100
 LONGEST_ANSWER = 16 << 10
 LONGEST_ITEM = 4 << 10
+LONGEST_ERROR = 2000
 """How many characters of a task's title, of a run's result and of any text in a list are shown."""
 
 
