@@ -6,7 +6,7 @@ import contextlib
 
 from agentq_cli.base.errors import NotAnAddress, Usage
 from agentq_cli.mcp.limits import LAND, SESSIONS, Limits
-from agentq_cli.mcp.tools import NEW, NEWEST, Tool
+from agentq_cli.mcp.tools import LISTS, NEW, NEWEST, Tool
 from agentq_cli.options import batch, values
 
 TYPE_CHECKING = False
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 ADDRESSES = ("id", "run", "task", "series", "ids", "after", "after_any", "after_failure")
 """The options that name tasks."""
-
-LISTS = ("list", "runs")
-"""The tools that list every session, unless they are told otherwise."""
 
 NARROW = ("pause", "resume", "cancel", "wait")
 """The tools that take tasks, a session, or all: they must be told."""
