@@ -252,6 +252,12 @@ DELETE FROM agentq.ended_supervisors
 WHERE host = :host
   AND id NOT IN (SELECT id FROM agentq.ended_supervisors WHERE host = :host ORDER BY id DESC LIMIT :kept)
 
+-- name: any_states_before
+SELECT EXISTS (SELECT 1 FROM agentq.events WHERE session IS NULL AND event = 'supervisor' AND at < :before)
+
+-- name: forget_states
+DELETE FROM agentq.events WHERE session IS NULL AND event = 'supervisor' AND at < :before
+
 -- name: unregister
 DELETE FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 

@@ -214,6 +214,12 @@ FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :bo
 -- name: forget_ended
 DELETE FROM ended_supervisors WHERE id NOT IN (SELECT id FROM ended_supervisors ORDER BY id DESC LIMIT :kept)
 
+-- name: any_states_before
+SELECT EXISTS (SELECT 1 FROM events WHERE session IS NULL AND event = 'supervisor' AND at < :before)
+
+-- name: forget_states
+DELETE FROM events WHERE session IS NULL AND event = 'supervisor' AND at < :before
+
 -- name: unregister
 DELETE FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
