@@ -182,9 +182,6 @@ SELECT of_agent, line, 1 FROM agentq.tasks
 WHERE session = :session AND status = 'queued' AND retry = 1 AND line <> ''
   AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
 
--- name: line_of
-SELECT conversation_key FROM agentq.tasks WHERE session = :session AND seq = :seq
-
 -- name: conversation_directory
 SELECT cwd FROM agentq.task_runs
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1

@@ -150,9 +150,6 @@ SELECT agent, conversation_key, 1 FROM tasks INDEXED BY tasks_retrying
 WHERE session = :session AND status = 'queued' AND retry = 1 AND conversation_key <> ''
   AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
 
--- name: line_of
-SELECT conversation_key FROM messages_in WHERE seq = :seq
-
 -- name: conversation_directory
 SELECT cwd FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
