@@ -190,6 +190,8 @@ def past(reading: Reading, task: Task, pool: Pool, now: int) -> Past:
     if task.work.agent is None:
         return Past(unfit=unfit, unfit_ms=unfit_ms, landing=landing, conversation_key=key, ends=ends)
     paid = finish.spent(reading, task) if own_runs else 0.0
+    if own is not None and not task.work.in_line and lines.of_conversation(reading, task.work.agent, own[0]):
+        own = None  # the task has left that line of work, and another may run in it
     conversation, interrupted = _conversation(task, own, choice and choice.known)
     directory = None if conversation is None else _directory(reading, task.session, conversation)
     return Past(conversation, interrupted, paid, directory, unfit, unfit_ms, landing, key, ends)
