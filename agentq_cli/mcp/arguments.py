@@ -6,7 +6,7 @@ import contextlib
 
 from agentq_cli.base.errors import NotAnAddress, Usage
 from agentq_cli.mcp.limits import LAND, SESSIONS, Limits
-from agentq_cli.mcp.tools import NEW, NEWEST, Tool
+from agentq_cli.mcp.tools import LISTS, NEW, NEWEST, Tool
 from agentq_cli.options import batch, values
 
 TYPE_CHECKING = False
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 ADDRESSES = ("id", "run", "task", "series", "ids", "after", "after_any", "after_failure")
 """The options that name tasks."""
-
-LISTS = ("list", "runs")
-"""The tools that list every session, unless they are told otherwise."""
 
 NARROW = ("pause", "resume", "cancel", "wait")
 """The tools that take tasks, a session, or all: they must be told."""
@@ -60,10 +57,11 @@ def read(tool: Tool, arguments: Mapping[str, Any], limits: Limits) -> dict[str, 
 def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
     """Check the sessions that are named, and name the server's own if none is."""
     if "session" in given:
-        limits.check_session(values.parse_session(given["session"], "session"), "session")
+        name = values.parse_session(given["session"], "session")
+        limits.check_session(name, f"session '{name}'")
     named = list(_sessions(given))
-    for name, session in named:
-        limits.check_session(session, name)
+    for what, session in named:
+        limits.check_session(session, what)
     if tool.name in NARROW:
         for name in ABOUT_ALL:
             if name in given:
@@ -74,18 +72,18 @@ def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
 
 
 def _sessions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The sessions of the tasks that are named, each with the option that names it. What is no address is told by the
+    """The sessions of the tasks that are named, each with the words that name it. What is no address is told by the
     command."""
     for name in ADDRESSES:
         value = given.get(name)
         for word in [value] if isinstance(value, str) else value or ():
             for text in values.expanded(word, name):
                 with contextlib.suppress(NotAnAddress):
-                    yield name, values.parse_run(text, name)[0].session
+                    yield f"{name} '{text}'", values.parse_run(text, name)[0].session
     base = given.get("base", "")
     if base[:1] == "@":
         with contextlib.suppress(NotAnAddress):
-            yield "base", values.parse_run(base[1:], "base")[0].session
+            yield f"base '{base}'", values.parse_run(base[1:], "base")[0].session
 
 
 def _worded(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from agentq_cli.mcp.resources import Resources
 from agentq_cli.mcp.wait import wait
 from agentq_cli.mcp.waiting import Watch
 from agentq_cli.mcp.wire import Lines, take_stdin
+from agentq_cli.show import notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,9 +117,14 @@ CALL = "call"
 
 def serve(limits: Limits, at: Context) -> int:
     """Serve one client until it is gone; returns the exit code."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        notices.hint("an agent CLI starts this and speaks to it; `agentq mcp --print claude` shows how it learns that")
     calls.listen()
     _leave_with(os.dup(1))
-    asyncio.run(_serve(limits, at))
+    try:
+        asyncio.run(_serve(limits, at))
+    except* BrokenPipeError:
+        pass  # nobody reads any more
     _finish_calls()
     return 0
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     Line: TypeAlias = tuple[str, str]
     """An agent ('' for commands, which work in the line's tree) and the key of a line of work."""
 
-FIRST = "1"
-"""The key of the line of a session that keeps one, if none is named."""
-
 STALE = "idle for longer than conversation_ttl"
 REPLACED = "it was used longest ago, and line '{key}' takes its place"
 """Why a conversation ends."""

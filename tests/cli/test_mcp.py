@@ -130,6 +130,31 @@ def test_a_hundred_calls_at_once(shared: Driven, free: McpClient) -> None:
     assert free("list", session="many", limit=1001).failed
 
 
+def test_a_long_text_is_cut_where_many_are_listed_and_bounded_elsewhere(shared: Driven, free: McpClient) -> None:
+    prompt = "x" * 200_000
+    (made,) = free.document("submit", prompt=prompt, agent="demo", session="long")["items"]
+    (listed,) = free.document("list", session="long")["items"]
+    assert made["prompt"] == listed["prompt"] == f"{prompt[:4096]}… (195904 characters more)"
+    shown = free("show", run=made["id"])
+    assert shown.document["prompt"].startswith(f"{prompt[:65536]}… (")
+    assert len(shown.text) < 20_000
+    assert shared.task(made["id"])["prompt"] == prompt
+
+
+def test_each_engine_is_served_alike(each: Driven) -> None:
+    client = McpClient(each.agentq, "--allow", "exec", "-s", "own")
+    try:
+        waiting = client.begin("wait", ids=[client.document("submit", shell="echo said; exit 3")["items"][0]["id"]])
+        each.drain(code=1)
+        ended = waiting.result(DEADLINE)
+        assert ended.text == "own/1 failed, exit code 3 (exit code 3): sh -c 'echo said; exit 3'"
+        assert client.document("logs", run="own/1", raw=True)["stdout"] == "said\n"
+        assert client.document("retry", ids=["own/1"])["items"][0]["status"] == "queued"
+        assert client.document("cancel", ids=["own/1"])["items"][0]["status"] == "cancelled"
+    finally:
+        client.close()
+
+
 def test_an_error_is_a_result(free: McpClient) -> None:
     for tool, arguments, kind in (
         ("submit", {}, "usage"),

@@ -18,13 +18,14 @@ def choose(reading: Reading, task: Task, pool: Pool, now: int, *, goes_on: str |
     conversation that the task was interrupted in."""
     if not task.work.in_line:
         return None
+    from agentq_cli.model.branches import FIRST
     from agentq_cli.policy import pool as policy
 
     agent, key = task.work.agent or "", task.conversation_key
     found = reading.ask("dispatch.known_lines", {"agent": agent})
     known = [policy.Known(*row[:3]) for row in found if row[3]]
     taken = set()
-    if pool.size > 1 or key not in (None, policy.FIRST) or any(each.key != policy.FIRST for each in known):
+    if pool.size > 1 or key not in (None, FIRST) or any(each.key != FIRST for each in known):
         in_use = reading.ask("dispatch.lines_in_use", {"session": task.session, "now": now})
         # As `order.lane_open`: a retry does not wait for others, and in `default` nothing waits for a retry.
         first = not task.begun and pool.parallel is not None
