@@ -143,7 +143,7 @@ def resume(write: Transaction, address: Address) -> Task:
         dep_failed=None,
         arriving=task.rearms and not task.begun,
     )
-    resumed = resumed if blocked else lines.follow(write, resumed)
+    resumed = resumed if blocked else lines.follow(resumed, dependencies.known(write, resumed))
     write.save(task, resumed, event="resume")
     return resumed
 
@@ -306,7 +306,7 @@ def _again(
         arriving=False,
         conversation_key=changed.conversation_key,
     )
-    again = again if blocked else lines.follow(write, again)
+    again = again if blocked else lines.follow(again, dependencies.known(write, again))
     write.save(task, again, event=trigger.value, reason=reason)
     return again
 
