@@ -73,9 +73,11 @@ def follow(task: Task, found: Sequence[Found]) -> Task:
 
 
 def moved(before: Task, after: Task) -> Task:
-    """The changed task: in the line that it now names, if it names another one or is in none any more."""
+    """The changed task: in the line that it now names, if it names another one or is in none any more; and in that of
+    what it waits for by now, if it has not been in one itself."""
     if (before.work.given_key, before.work.in_line) == (after.work.given_key, after.work.in_line):
-        return after
+        waits_anew = before.work.after != after.work.after and before.last_run is None
+        return replace(after, conversation_key=after.work.given_key) if waits_anew else after
     # The conversation in which somebody replied is that of the line that it leaves.
     work = replace(after.work, launch=replace(after.work.launch, continues=None))
     return replace(after, work=work, conversation_key=work.given_key)
