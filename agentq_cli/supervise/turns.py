@@ -146,8 +146,8 @@ class Turns:
         return few and running < self._duty.jobs and self._starter.open
 
     def _launch(self, claims: Sequence[Claim]) -> None:
-        for claim in claims:
-            self._runs.start(self._starter.launch(claim))
+        for watched in self._starter.launch(claims):
+            self._runs.start(watched)
 
     def _tell(self, claims: Sequence[Claim]) -> Iterator[Happening]:
         for claim in claims:
