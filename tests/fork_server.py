@@ -3,7 +3,7 @@
 A forked child does what `python -m agentq_cli` does after its imports, with the arguments, environment, directory,
 umask and descriptors that it is given. The launcher of a supervisor that was forked is forked from it, but not where a
 `sitecustomize` wants to be loaded by each interpreter anew; what else it starts itself (a detached supervisor, agents)
-is started by exec as always. Run as `python fork_server.py FD`; see `forked.py` for the other end.
+is started by exec as always. Run as `python fork_server.py FD [MODULE]...`; see `forked.py` for the other end.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ HEADER = struct.Struct("!I")
 ANSWER = struct.Struct("!i")
 """The child's pid, with a pidfd of it; in the pipe for the exit, what `waitstatus_to_exitcode` says."""
 
-SELDOM = ("agentq_cli.top", "agentq_cli.manual")
-"""What next to no command imports, and takes a third of the memory: each fork would take longer."""
+SELDOM = ("agentq_cli.top", "agentq_cli.manual", "agentq_cli.mcp")
+"""What next to no command imports, and takes a third of the memory, or seconds: each fork would take longer."""
 
 USED = ("sqlite3", "croniter", "zoneinfo", "subprocess", "tempfile", "difflib", "platform", "uuid")
 """What commands import when they need it; not filelock, as each fork of what has loaded that takes 6 ms longer."""
@@ -46,14 +46,15 @@ HOOK = "sitecustomize"
 real_spawn = os.posix_spawn
 
 
-def preload() -> None:
-    """Import what any command needs, and call nothing of it: caches are filled by each child, for its environment."""
+def preload(also: Sequence[str]) -> None:
+    """Import what any command needs, and these modules, and call nothing of it: caches are filled by each child, for
+    its environment."""
     import agentq_cli
 
     for module in pkgutil.walk_packages(agentq_cli.__path__, "agentq_cli."):
         if not module.name.startswith(SELDOM):
             importlib.import_module(module.name)
-    for name in USED:
+    for name in (*USED, *also):
         importlib.import_module(name)
     # Never collected and so never written to: their pages stay shared.
     gc.collect()
@@ -181,7 +182,7 @@ def reap(exits: dict[int, int]) -> None:
 
 if __name__ == "__main__":
     del sys.path[0]
-    preload()
+    preload(sys.argv[2:])
     from agentq_cli.host import kernel
 
     kernel.become_subreaper()

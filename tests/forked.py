@@ -37,14 +37,15 @@ def at_start(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Server:
-    """One fork server, started when it is first needed; for one thread. `prefix` goes before its command line."""
+    """One fork server, started when it is first needed; for one thread. `prefix` goes before its command line; it has
+    loaded the modules `also`."""
 
-    def __init__(self, environ: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
+    def __init__(self, environ: Mapping[str, str], prefix: Sequence[str] = (), also: Sequence[str] = ()) -> None:
         self.at_start = at_start(environ)
         self._socket, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, str(Path(__file__).with_name("fork_server.py")), str(theirs.fileno())],
+                [*prefix, sys.executable, str(Path(__file__).with_name("fork_server.py")), str(theirs.fileno()), *also],
                 env={"PATH": os.environ["PATH"], **HUGE_PAGES, **self.at_start},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -29,6 +29,9 @@ The keys of a profile; all but `argv` are optional:
 * `asks`: what the agent asks of a directory that it has not seen, in words: every tree of a task is one. Default:
   nothing that keeps it from working.
 * `trust`: the documented words that answer that. They come before `args`, and only in a tree that agentq has made.
+* `mcp`: what `agentq mcp --print` prints: the line or the piece of a file that registers the server with the agent.
+  `{shell}` stands for the server's command line as a shell takes it, `{argv}` for the same as a list in JSON,
+  `{program}` and `{args}` for its first word and the others, `{variables}` for a list of the variables that it needs.
 """
 
 from __future__ import annotations
@@ -89,6 +92,7 @@ class Profile:
     edits: bool = False
     asks: str | None = None
     trust: tuple[str, ...] = ()
+    mcp: str | None = None
 
     @property
     def question(self) -> str | None:

@@ -63,6 +63,13 @@ RESERVED = frozenset(
 """What each run is told about itself. These are always set by agentq, so nobody may set them."""
 
 
+OF_CLIENT = (
+    *("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "AGENTQ_CONFIG", "AGENTQ_STATE_DIR", "AGENTQ_URL", "AGENTQ_TZ"),
+    *("AGENTQ_TASK", "AGENTQ_RUN", "AGENTQ_SESSION", "AGENTQ_DEPTH"),
+)
+"""What `agentq mcp` needs from the agent CLI that starts it: where the queue is, and which run it is part of."""
+
+
 def overridden(environ: Mapping[str, str]) -> bool:
     """Whether a variable sets what the config file can set."""
     return any(environ.get(name) for name in SETTINGS)

@@ -73,9 +73,13 @@ def refuse_empty(name: str, given: Mapping[str, Any], shared: Mapping[str, Any])
             raise Usage(f"{option.spellings.partition(' ')[0]} '': needs a value")
 
 
+ABOVE = {"mcp": "agentq_cli.mcp.command"}
+"""The modules of commands that run other commands."""
+
+
 def module(name: str) -> ModuleType:
     """The module of a command."""
-    full = f"agentq_cli.commands.{name}"
+    full = ABOVE.get(name) or f"agentq_cli.commands.{name}"
     __import__(full)
     return sys.modules[full]
 

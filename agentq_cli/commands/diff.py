@@ -6,9 +6,9 @@ import os
 import sys
 
 from agentq_cli.base.errors import Usage
+from agentq_cli.commands import tree_target
 from agentq_cli.git.as_user import as_user
 from agentq_cli.git.runner import GitFailed, require_git
-from agentq_cli.options import values
 from agentq_cli.show import notices
 from agentq_cli.show.harmless import storable
 from agentq_cli.show.pen import wants_colour
@@ -18,8 +18,9 @@ from agentq_cli.trees.place import trees_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from subprocess import Popen
+    from typing import Any
 
     from agentq_cli.cli.context import Context
     from agentq_cli.git.runner import Git
@@ -41,27 +42,39 @@ def diff(given: Given, at: Context) -> Result:
     This takes a task with --worktree. The tree may be gone: then the snapshots of its runs are read. On a terminal git
     shows it, with its own pager and colours.
     """
-    name, session, stat, names = given["run"], given["session"], bool(given["stat"]), bool(given["name_only"])
-    if (name is None) is (session is None):
-        raise Usage("diff: name a task, one of its runs, or a session with -s; only one of these")
-    if stat and names:
-        raise Usage("--stat: not together with --name-only")
-    require_git(at.environ)
-    target, attempt = (values.parse_session(session), None) if name is None else values.parse_run(name)
-    queue = at.open_queue()
-    found = diffs.find(queue, trees_directory(at.config, queue.here.path), at.environ, target, attempt)
-    if found.note:
-        notices.note(f"{found.run}: {found.note}")
+    found = difference(given, at)
     if at.as_json:
-        return Document("diff", _document(found))
-    words = ["diff", *(["--stat"] if stat else ["--name-only"] if names else [])]
+        return Document("diff", document(found))
+    words = ["diff", *kinds(given)]
     screen = sys.stdout is not None and sys.stdout.isatty()
     if wants_colour(at.color, at.environ, screen) is not screen:
         words.append("--color=always" if not screen else "--color=never")
-    return Interactive(lambda: _page(found, words)) if screen else Output(lambda _: _pieces(found, words), raw=True)
+    if screen:
+        return Interactive(lambda: _page(found, words))
+    return Output(lambda _: (("stdout", piece) for piece in pieces(found, words)), raw=True)
 
 
-def _document(found: Difference) -> dict[str, object]:
+def difference(given: Given, at: Context) -> Difference:
+    """What is to be shown. Raises Usage, NotFound, WrongState, GitFailed, OSError."""
+    target = tree_target.target("diff", given)
+    if given["stat"] and given["name_only"]:
+        raise Usage("--stat: not together with --name-only")
+    require_git(at.environ)
+    queue = at.open_queue()
+    trees = trees_directory(at.config, queue.here.path)
+    found = diffs.find(queue, trees, at.environ, target.line, target.attempt, key=target.key)
+    if found.note:
+        notices.note(f"{found.run}: {found.note}")
+    return found
+
+
+def kinds(given: Given) -> list[str]:
+    """The words for git that say how much of a difference is shown."""
+    return ["--stat"] if given["stat"] else ["--name-only"] if given["name_only"] else []
+
+
+def document(found: Difference) -> dict[str, Any]:
+    """`agentq.diff/1`. Raises GitFailed, OSError."""
     files = diffs.files(found)
     return {
         "line": found.record.line,
@@ -82,6 +95,7 @@ def _document(found: Difference) -> dict[str, object]:
             }
             for each in files
         ],
+        "conversation_key": found.record.key,
     }
 
 
@@ -102,12 +116,13 @@ def _page(found: Difference, words: Sequence[str]) -> int:
     return 0 if code in (0, -signal.SIGPIPE, 128 + signal.SIGPIPE) else 1
 
 
-def _pieces(found: Difference, words: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def pieces(found: Difference, words: Sequence[str]) -> Generator[bytes]:
+    """What git prints for these words, as it comes. Raises GitFailed, OSError."""
     with diffs.shown_by(found) as (git, commits), _started(git, (*words, *commits, "--"), piped=True) as child:
         assert child.stdout is not None
         try:
             while piece := os.read(child.stdout.fileno(), PIECE):
-                yield "stdout", piece
+                yield piece
         finally:
             child.stdout.close()
         code = child.wait()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.errors import Usage, WrongState
-from agentq_cli.commands import targets
+from agentq_cli.base.errors import WrongState
+from agentq_cli.commands import targets, tree_target
 from agentq_cli.git.holds import LEFT
 from agentq_cli.git.tree_state import is_away
 from agentq_cli.model.actions import TargetResult
-from agentq_cli.options import values
 from agentq_cli.show import notices
 from agentq_cli.show.results import Result, Results
 from agentq_cli.trees import removal
@@ -38,13 +37,10 @@ def discard(given: Given, at: Context) -> Result:
     A snapshot is taken before, so that 'agentq restore' brings it back; what no snapshot can hold is named, and lost.
     Of a tree whose repository does not exist any more, the rest goes for good. The task itself stays.
     """
-    name, session = given["id"], given["session"]
-    if (name is None) is (session is None):
-        raise Usage("discard: name a task, or a session with -s; only one of these")
-    target = values.parse_session(session) if name is None else values.parse_address(name)
+    target = tree_target.target("discard", given)
     queue = at.open_queue()
     trees = trees_directory(at.config, queue.here.path)
-    line = line_of(queue, trees, target)
+    line = line_of(queue, trees, target.line, target.key)
     record = line.record
     if line.removed is not None:
         raise WrongState(f"'{record.line}': its tree is gone already; `agentq restore {record.words}` brings it back")

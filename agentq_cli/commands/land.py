@@ -8,6 +8,7 @@ from agentq_cli.agents import profile as profiles
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.defaults import CHECK_TIMEOUT_MS
 from agentq_cli.base.errors import AgentqError, NotFound, Usage, WrongState
+from agentq_cli.commands import tree_target
 from agentq_cli.git.branches import require_name
 from agentq_cli.git.runner import Git, require_git
 from agentq_cli.model.actions import TargetResult
@@ -50,21 +51,18 @@ def land(given: Given, at: Context) -> Result:
     It is merged without a checkout; if the check has not passed on the merged files, it runs first, here. Where the
     work cannot land, nothing changes, and the exit code is 4.
     """
-    name, session, how = given["id"], given["session"], given["as"]
-    if (name is None) is (session is None):
-        raise Usage("land: name a task, or a session with -s; only one of these")
+    how, target = given["as"], tree_target.target("land", given)
     if how is not None:
         values.parse_choice(how, row("land", "as"), "--as")
     require_git(at.environ)
-    target = values.parse_session(session) if name is None else values.parse_address(name)
     queue = at.open_queue()
     trees = trees_directory(at.config, queue.here.path)
-    line = line_of(queue, trees, target)
+    line = line_of(queue, trees, target.line, target.key)
     record = line.record
     git_of(record, at.environ)  # Says if the repository is away.
     if line.removed is not None or not is_there(record):
-        raise WrongState(f"'{record.line}': its tree is gone; `agentq restore` brings it back")
-    run, task = _last(queue, record, target)
+        raise WrongState(f"'{record.line}': its tree is gone; `agentq restore {record.words}` brings it back")
+    run, task = _last(queue, record, target.line)
     asked = _asked(at, queue, record, run, task)
     if given["into"] is not None:
         require_name(Git(record.path, at.environ), given["into"], "--into")
@@ -149,6 +147,7 @@ def _asked(at: Context, queue: Queue, record: TreeRecord, run: RunId | None, tas
         title=f"Work of {record.line}",
         land=record.onto,
         lands=True,
+        conversation=record.key,
     )
 
 

@@ -74,9 +74,7 @@ def logs(given: Given, at: Context) -> Result:
         return Stream("logs", _documents(at, queue, address, attempt, tail), line=str)
     if follow:
         return Output(lambda width: _followed(at, queue, address, attempt, wanted, width), raw=wanted.raw)
-    found = _run(queue, address, attempt)
-    if found is None:
-        raise NotFound(f"task '{address}': has not run yet; {_instead(queue, address)}")
+    found = ran(queue, address, attempt)
     if not at.as_json:
         return Output(lambda width: _so_far(at, queue, found, wanted, width), raw=wanted.raw)
     texts = {name: StreamedText(decoded(_from(queue, found, name, tail).whole())) for name in STREAMS}
@@ -97,6 +95,14 @@ def _run(queue: Queue, address: Address, attempt: int | None) -> RunId | None:
         return queue.run(RunId(*address, attempt)).id
     last = queue.task(address).last_run
     return RunId(*address, last) if last else None
+
+
+def ran(queue: Queue, address: Address, attempt: int | None) -> RunId:
+    """The requested run, else the task's last one. Raises NotFound."""
+    found = _run(queue, address, attempt)
+    if found is None:
+        raise NotFound(f"task '{address}': has not run yet; {_instead(queue, address)}")
+    return found
 
 
 def _instead(queue: Queue, address: Address) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.errors import Usage
+from agentq_cli.commands import tree_target
 from agentq_cli.model.actions import TargetResult
 from agentq_cli.model.addresses import RunId
-from agentq_cli.options import values
 from agentq_cli.show import notices
 from agentq_cli.show.results import Result, Results
 from agentq_cli.trees import removal
@@ -29,12 +28,9 @@ def restore(given: Given, at: Context) -> Result:
 
     It comes from its branch, if that is still there, and from a snapshot: what was uncommitted is uncommitted again.
     """
-    name, session = given["run"], given["session"]
-    if (name is None) is (session is None):
-        raise Usage("restore: name a task, one of its runs, or a session with -s; only one of these")
-    target, attempt = (values.parse_session(session), None) if name is None else values.parse_run(name)
+    target, key, attempt = tree_target.target("restore", given)
     queue = at.open_queue()
-    line = line_of(queue, trees_directory(at.config, queue.here.path), target)
+    line = line_of(queue, trees_directory(at.config, queue.here.path), target, key, also_gone=True)
     run = None if attempt is None or isinstance(target, str) else RunId(*target, attempt)
     record, notes = removal.restore(line, at.environ, now=queue.now, run=run)
     for each in notes:

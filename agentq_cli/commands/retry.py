@@ -55,7 +55,7 @@ def retry(given: Given, at: Context) -> Result:
             raise Usage(f"--{name} '{given[name]}': only together with --failed")
     changes = edit.asked("retry", {**given, "label": None, "session": None})
     queue = at.open_queue()
-    words = targets.all_expanded(ids) if ids else _failed(queue, at, given)
+    words = targets.all_expanded(ids) if ids else failed_tasks(queue, at, given)
     targets.confirm_many(bool(given["yes"]), len(words), "retry")
     _tell_trees(queue, at, words)
     found = targets.each(queue, words, lambda addresses: _again(queue, at, addresses, changes))
@@ -87,8 +87,8 @@ def _tell_trees(queue: Queue, at: Context, words: Sequence[str]) -> None:
                 notices.note(note)
 
 
-def _failed(queue: Queue, at: Context, given: Given) -> list[str]:
-    """The addresses of the failed tasks that the filters leave."""
+def failed_tasks(queue: Queue, at: Context, given: Given) -> list[str]:
+    """The addresses of the failed tasks that the filters of `--failed` leave."""
     session = None if given["session"] is None else values.parse_session(given["session"])
     since = filters.since(at, given["since"])
     found = queue.tasks(session=session, statuses=[Status.FAILED], label=given["label"], ended=True)

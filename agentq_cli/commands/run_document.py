@@ -35,7 +35,7 @@ def _place(run: Run, task: Task, files: RunFiles) -> Left:
     launch, made = task.work.launch, files.made()
     worktree = run.cwd.removesuffix(f"/{launch.subdirectory}" if launch.subdirectory else "")
     start = None if made is None else made.start or None
-    return Left(launch.checkout or "", worktree, branch_of(task.work, task.address), start)
+    return Left(launch.checkout or "", worktree, branch_of(task.work, task.address, task.conversation_key), start)
 
 
 def asked(run: Run | PastRun, task: Task, files: RunFiles) -> str | None:

@@ -39,8 +39,9 @@ def of_task(queue: Queue, config: Config, task: Task, runs: Sequence[Run]) -> It
     # Where the last run has left it, which may be on another host; before, where it will be here.
     left = runs[0].left if runs else None
     place = trees_directory(config, queue.here.path)
-    yield "Worktree", tree_of(place, task.work, task.address) if left is None else left.worktree
-    branch = branch_of(task.work, task.address)
+    path = tree_of(place, task.work, task.address, task.conversation_key)
+    yield "Worktree", path if left is None else left.worktree
+    branch = branch_of(task.work, task.address, task.conversation_key)
     yield "Branch", branch if launch.base is None else f"{branch}, from {launch.base.removeprefix('refs/heads/')}"
     if launch.land is not None:
         ways = [f"by {launch.land_as}" if launch.land_as else "", f"pushed to {launch.push}" if launch.push else ""]

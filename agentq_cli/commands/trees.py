@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from agentq_cli.base.errors import Usage
+from agentq_cli.commands import tree_target
+from agentq_cli.model.branches import FIRST
 from agentq_cli.options import values
 from agentq_cli.show import notices
 from agentq_cli.show.harmless import storable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("TREE", "number", kind="number"),
     Column("OF", lambda tree: tree["task"] or tree["session"], kind="address", keep=True),
+    Column("KEY", lambda tree: "" if tree["conversation_key"] == FIRST else tree["conversation_key"], sparse=2),
     Column("STATE", "state", kind="status", keep=True),
     Column("AHEAD", "ahead", kind="number"),
     Column("BEHIND", "behind", kind="number", spare=1),
@@ -46,13 +50,16 @@ def trees(given: Given, at: Context) -> Result:
     hold, or has vanished. 'agentq prune' removes those that have landed or are unchanged.
     """
     session = None if given["session"] is None else values.parse_session(given["session"])
+    key = tree_target.conversation(given)
+    if key is not None and session is None:
+        raise Usage(f"--conversation '{key}': only together with --session")
     queue = at.open_queue()
     place = trees_directory(at.config, queue.here.path)
     if session is not None and all(each.session != session for each in register.records(place)):
         queue.known(session)  # Of one that was pruned there may be trees.
     if at.url is not None:
         notices.note(f"the trees on this host, '{at.fleet.host}'; another host lists its own")
-    found = listing.listed(queue, place, at.environ, at.config.caches, session=session)
+    found = listing.listed(queue, place, at.environ, at.config.caches, session=session, key=key)
     return Items("trees", _items(found), COLUMNS, empty="no trees; --worktree gives a task one")
 
 
@@ -81,4 +88,5 @@ def item(tree: Listed) -> Item:
         "state": tree.state.value,
         "holds": list(map(storable, tree.held_by)),
         "note": tree.note or None,
+        "conversation_key": record.key,
     }

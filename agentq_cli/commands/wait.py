@@ -18,6 +18,7 @@ from agentq_cli.show.results import Items, Result, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
+    from agentq_cli.engines.door import Queue
     from agentq_cli.options.table import Given
 
 EXAMPLES = (
@@ -35,20 +36,7 @@ def wait(given: Given, at: Context) -> Result:
     call, except paused tasks and occurrences that are not yet due; --all waits for those of every session. --status
     ends it with the first of the tasks that gets this status, and prints those that have ended by then.
     """
-    ids, session, timeout, everything = given["ids"], given["session"], given["timeout"], bool(given["all"])
-    if (bool(ids), session is not None, everything).count(True) != 1:
-        raise Usage("wait: name tasks, a session with -s, or --all; only one of these")
-    first = filters.statuses(given["status"], Status)
-    for status in first:
-        if not status.ended:
-            raise Usage(f"--status '{status}': not how a task ends")
-    addresses = [values.parse_address(each) for each in targets.all_expanded(ids or ())]
-    limit = None if timeout is None else values.parse_duration(timeout, "--timeout")
-    queue = at.open_queue()
-    if not ids:
-        live = queue.tasks(session=None if session is None else values.parse_session(session))
-        wanted = (Status.QUEUED, Status.RUNNING, Status.RETRYING, Status.BLOCKED)
-        addresses = [task.address for task in live if task.shown_status(queue.now) in wanted]
+    queue, addresses, first, limit = wanted(given, at)
     ended: dict[Address, Task] = {}
     still_open: dict[Address, Task] = {}
     why = Reasons(queue, at.config)
@@ -67,7 +55,7 @@ def wait(given: Given, at: Context) -> Result:
 
     def exit_code() -> int:
         codes = [awaiting.code(task) for task in ended.values()]
-        return codes[0] if len(addresses) == 1 and ids else int(any(codes))
+        return codes[0] if len(addresses) == 1 and given["ids"] else int(any(codes))
 
     if at.as_json:
         for _ in checks():
@@ -75,6 +63,26 @@ def wait(given: Given, at: Context) -> Result:
         return Items("tasks", items(), code=exit_code)
     shown = watching.live_wait(queue, still_open, why)
     return Stream("tasks", chain(checks(), items()), _line, code=exit_code, live=shown)
+
+
+def wanted(given: Given, at: Context) -> tuple[Queue, list[Address], frozenset[Status], int | None]:
+    """The queue, the tasks to wait for, the statuses of which the first ends it, and for how many milliseconds at most.
+    Raises Usage."""
+    ids, session, timeout = given["ids"], given["session"], given["timeout"]
+    if (bool(ids), session is not None, bool(given["all"])).count(True) != 1:
+        raise Usage("wait: name tasks, a session with -s, or --all; only one of these")
+    first = filters.statuses(given["status"], Status)
+    for status in first:
+        if not status.ended:
+            raise Usage(f"--status '{status}': not how a task ends")
+    addresses = [values.parse_address(each) for each in targets.all_expanded(ids or ())]
+    limit = None if timeout is None else values.parse_duration(timeout, "--timeout")
+    queue = at.open_queue()
+    if not ids:
+        live = queue.tasks(session=None if session is None else values.parse_session(session))
+        waited = (Status.QUEUED, Status.RUNNING, Status.RETRYING, Status.BLOCKED)
+        addresses = [task.address for task in live if task.shown_status(queue.now) in waited]
+    return queue, addresses, first, limit
 
 
 def _line(item: documents.Item) -> str:

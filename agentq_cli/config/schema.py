@@ -119,6 +119,7 @@ PROFILE: Schema = {
     "edits": yes_no,
     "asks": text,
     "trust": arguments,
+    "mcp": text,
 }
 """The keys of `[agents.NAME]`; see `agents/profile.py` for their meaning."""
 

@@ -23,7 +23,7 @@ class Why:
         self._queue = queue
         self._config = config
         self._supervisors: dict[str, list[Supervisor]] = {}
-        self._around: dict[tuple[str, str | None, str], waiting.Surroundings] = {}
+        self._around: dict[tuple[str, str | None, str, str | None], waiting.Surroundings] = {}
         self._workers: list[Worker] | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
@@ -59,12 +59,15 @@ class Why:
         return self._workers
 
     def directory(self, task: Task) -> str | None:
-        """The real path in which a task's agent would edit; None if it would not, or may do so beside others."""
+        """The real path in which a task's agent would edit; None if it would not, or may do so beside others, or if the
+        tree in which it runs is yet to be chosen."""
         if not task.work.directory:  # a command
             return None
         if task.work.launch.repository is not None:
-            from agentq_cli.trees.asking import tree_of_task
+            from agentq_cli.trees.asking import in_any_tree, tree_of_task
 
+            if in_any_tree(task) and self.parallel(task.session) != 1:
+                return None
             return tree_of_task(self._config, self._queue.here.path, task)
         from agentq_cli.agents.profile import edited
 
@@ -106,13 +109,12 @@ class Why:
         return self._supervisors[session]
 
     def _surroundings(self, task: Task) -> waiting.Surroundings:
-        key = (task.session, task.work.agent, task.work.directory)
+        key = (task.session, task.work.agent, task.work.directory, task.conversation_key)
         if key not in self._around:
             workers = self._live()
             session = task.session
             self._around[key] = self._queue.surroundings(
                 session,
-                task.work.agent,
                 workers=workers,
                 holds=self._holds,
                 jobs=self.jobs(session),

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome, Run
-    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.sessions import Conversation, Event, Message, SessionInfo
     from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import NewTask, Task, WaitingFor
-    from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
+    from agentq_cli.model.workers import LastStart, Sign, Supervisor, SupervisorState, Worker
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found
+    from agentq_cli.policy.pool import Pool
 
     Parallel: TypeAlias = Callable[[str], int | None]
     """The width of a session; None is up to the cap."""
@@ -238,8 +239,11 @@ class Queue(Protocol):
         """Pause a session, which is made if it does not exist, or resume it. Returns whether that changed anything.
         Raises NotFound for a resume."""
 
-    def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
-        """Make a session's next task begin a new conversation. Returns the agents whose conversation was dropped.
+    def reset_conversation(
+        self, session: str, agent: str | None, key: str | None = None, *, actor: Actor = Actor.USER
+    ) -> list[str]:
+        """Make a session's next task begin a new conversation, or (with `key`) the next one of that line of work.
+        Returns the agents whose conversation was dropped.
         Raises NotFound."""
 
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
@@ -314,8 +318,9 @@ class Queue(Protocol):
     def unfinished(self) -> set[tuple[str, str]]:
         """Session and agent of the tasks that are due or `retrying`, for `--drain` to wait for."""
 
-    def candidate(self, head: order.Head) -> Candidate | None:
-        """The task of a head and what its run may build on, to make a plan from; None if the task has gone."""
+    def candidate(self, head: order.Head, pool: Pool | None = ...) -> Candidate | None:
+        """The task of a head and what its run may build on, to make a plan from; None if the task has gone. `pool` is
+        what its session keeps: one conversation if nothing is said."""
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:
         """Take a task to run it by this plan; None if it may no longer be taken, or is not what the plan was made from.
@@ -389,11 +394,27 @@ class Queue(Protocol):
         """Record the gates of a supervisor while one of them holds back its starts; an empty list when none does any
         more."""
 
-    def leave(self, identity: Identity) -> None:
-        """Go off duty, or take a dead supervisor off duty; anybody may then take over its runs."""
+    def set_state(self, identity: Identity, state: SupervisorState, *, last_result: Status | None) -> bool:
+        """Record what a supervisor does from now on, and how its last period of running ended. False: it is not on
+        record. Raises WrongState if it may not change so (`policy.states`)."""
+
+    def leave(
+        self,
+        identity: Identity,
+        *,
+        reason: str | None = None,
+        last_result: Status | None = None,
+        actor: Actor = Actor.SUPERVISOR,
+    ) -> None:
+        """Go off duty, for a `reason` and with the last result, or without one take a dead supervisor off duty; anybody
+        may then take over its runs. It stays among those that have ended."""
 
     def supervisors(self) -> list[Supervisor]:
         """Every supervisor on record, including dead ones that nobody has removed yet."""
+
+    def ended_supervisors(self) -> list[Supervisor]:
+        """The last supervisors that have ended, newest end first; before them the dead ones of this machine that nobody
+        has removed yet."""
 
     def living(self) -> list[Supervisor]:
         """The supervisors that can be relied on: alive, and not stopped while they had runs to watch."""
@@ -419,6 +440,10 @@ class Queue(Protocol):
     def sessions(self) -> Iterator[SessionInfo]:
         """Every session by name. A session that cannot be read has no conversations, and its error is raised at the
         end."""
+
+    def pool(self, session: str) -> list[Conversation]:
+        """The conversations of a session, of each of its lines of work and each agent. Raises NotFound, Busy,
+        Unreadable."""
 
     def pause_reason(self, session: str) -> str | None:
         """Why a session is paused; None if no reason was given, or if it is not paused."""
@@ -454,7 +479,6 @@ class Queue(Protocol):
     def surroundings(
         self,
         session: str,
-        agent: str | None,
         *,
         workers: Sequence[Worker],
         holds: Sequence[waiting.Hold],
@@ -464,8 +488,8 @@ class Queue(Protocol):
         directory: str | None,
         hosts: Sequence[str] = (),
     ) -> waiting.Surroundings:
-        """What else is going on while tasks of a session wait, for tasks of one agent that edit in one directory (its
-        real path), or in none: what `waiting_for` considers, without the number of tasks that are due before, and
+        """What else is going on while tasks of a session wait, for those that edit in one directory (its real path),
+        or in none: what `waiting_for` considers, without the number of tasks that are due before, and
         without dependencies. `hosts` are the names of the hosts with a supervisor for the session, in a fleet."""
 
     def waiting_for(

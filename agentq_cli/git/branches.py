@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import os
 
+from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.base.names import is_name
 from agentq_cli.git.refusals import BadBranch, BranchCheckedOut, BranchTaken
 from agentq_cli.git.repository import HEADS
-from agentq_cli.model.branches import OF_SESSIONS, OF_TASKS, decoded, encoded, session_branch, task_branch
+from agentq_cli.model.branches import (
+    FIRST,
+    OF_CONVERSATIONS,
+    OF_SESSIONS,
+    OF_TASKS,
+    conversation_branch,
+    decoded,
+    encoded,
+    task_branch,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,17 +27,32 @@ SNAPSHOTS = "refs/agentq/"
 CARRIED = "refs/agentq/%carried/"
 
 
-def line_of(branch: str) -> tuple[str, int | None] | None:
-    """The session, and the task's number unless the branch is the session's; None for a branch that is no default
-    one."""
+class OfLine(NamedTuple):
+    """Whose a default branch is: a task's, or a session's conversation's with this key."""
+
+    session: str
+    seq: int | None
+    key: str | None
+
+
+def line_of(branch: str) -> OfLine | None:
+    """Whose the branch is by its name; None for a branch that is no default one."""
     if branch.startswith(OF_SESSIONS):
-        session = decoded(branch.removeprefix(OF_SESSIONS))
-        return (session, None) if is_name(session) and session_branch(session) == branch else None
-    session, _, digits = branch.removeprefix(OF_TASKS).partition("/")
-    if not branch.startswith(OF_TASKS) or not digits.isdecimal():
+        found = OfLine(decoded(branch.removeprefix(OF_SESSIONS)), None, FIRST)
+        again = conversation_branch(found.session, None)
+    elif branch.startswith(OF_CONVERSATIONS):
+        session, _, key = branch.removeprefix(OF_CONVERSATIONS).partition("/")
+        found = OfLine(decoded(session), None, decoded(key))
+        again = conversation_branch(found.session, found.key)
+    else:
+        session, _, digits = branch.removeprefix(OF_TASKS).partition("/")
+        if not branch.startswith(OF_TASKS) or not digits.isdecimal():
+            return None
+        found = OfLine(decoded(session), int(digits), None)
+        again = task_branch(found.session, int(digits))
+    if not is_name(found.session) or not (found.key is None or is_name(found.key)):
         return None
-    session = decoded(session)
-    return (session, int(digits)) if is_name(session) and task_branch(session, int(digits)) == branch else None
+    return found if again == branch else None
 
 
 def snapshot_ref(session: str, number: int, run: int) -> str:

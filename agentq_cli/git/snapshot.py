@@ -20,6 +20,9 @@ MOST_BYTES = 1 << 30
 MOST_SECONDS = 60
 """How large the files of a snapshot may be together, and how long it may take."""
 
+UNCOMMITTED = "What was uncommitted on "
+"""The subject of a snapshot's commit before the branch that HEAD was on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -72,6 +75,11 @@ def take_snapshot(
         return Snapshot(head, branch, "", True, why=f"'{changed}' changed while it was read")
 
 
+def branch_in(subject: str) -> str:
+    """The branch that a snapshot was taken on, by the subject of its commit; empty for another commit."""
+    return subject.removeprefix(UNCOMMITTED) if subject.startswith(UNCOMMITTED) else ""
+
+
 def _stored(
     git: Git,
     ref: str,
@@ -99,7 +107,7 @@ def _stored(
         # As `git stash` keeps it: what was staged and then changed again is in no file and no commit.
         commits.append(Wanted(ref, f"The index on {status.branch or 'no branch'}\n", [head], staged, when))
         parents.append(":1")
-    message = f"What was uncommitted on {status.branch or 'no branch'}\n"
+    message = f"{UNCOMMITTED}{status.branch or 'no branch'}\n"
     commits.append(Wanted(ref, message, parents, changes, when, whole))
     ids, unread = store(git, commits, seconds)
     return Snapshot(head, status.branch, ids[-1], True, (*missing, *unread))

@@ -1,8 +1,8 @@
-"""The branches of sessions and tasks by name.
+"""The branches of conversations and tasks by name.
 
-A session's name is put into a ref such that git takes it and that no two sessions meet: git refuses two dots in a row,
-a dot at the end and `.lock` at the end (git-check-ref-format(1)), so such a dot is written as `%2E`. No session's name
-contains a percent sign.
+The name of a session, or of a conversation in it, is put into a ref such that git takes it and that no two names
+meet: git refuses two dots in a row, a dot at the end and `.lock` at the end (git-check-ref-format(1)), so such a dot is
+written as `%2E`. No such name contains a percent sign.
 """
 
 from __future__ import annotations
@@ -13,27 +13,34 @@ if TYPE_CHECKING:
     from agentq_cli.model.work import Work
 
 OF_SESSIONS = "agentq/s/"
+OF_CONVERSATIONS = "agentq/c/"
 OF_TASKS = "agentq/t/"
 DOT = "%2E"
 
 
-def encoded(session: str) -> str:
-    """The name of a session as a component of a ref."""
-    return "".join(DOT if _refused_dot(session, place) else letter for place, letter in enumerate(session))
+FIRST = "1"
+"""The key of the first conversation of a session that is given none: a session that has one at a time has this one."""
 
 
-def _refused_dot(session: str, place: int) -> bool:
-    return session[place] == "." and (session[place + 1 :] in ("", "lock") or session[place + 1] == ".")
+def encoded(name: str) -> str:
+    """The name of a session or a conversation as a component of a ref."""
+    return "".join(DOT if _refused_dot(name, place) else letter for place, letter in enumerate(name))
+
+
+def _refused_dot(name: str, place: int) -> bool:
+    return name[place] == "." and (name[place + 1 :] in ("", "lock") or name[place + 1] == ".")
 
 
 def decoded(component: str) -> str:
-    """The name of the session that `encoded` made a component of."""
+    """The name that `encoded` made a component of."""
     return component.replace(DOT, ".")
 
 
-def session_branch(session: str) -> str:
-    """The branch of a session with a conversation."""
-    return f"{OF_SESSIONS}{encoded(session)}"
+def conversation_branch(session: str, key: str | None) -> str:
+    """The branch of a conversation of a session by its key, None for the first one."""
+    if key in (None, FIRST):
+        return f"{OF_SESSIONS}{encoded(session)}"
+    return f"{OF_CONVERSATIONS}{encoded(session)}/{encoded(str(key))}"
 
 
 def task_branch(session: str, number: int) -> str:
@@ -42,12 +49,12 @@ def task_branch(session: str, number: int) -> str:
 
 
 def is_own(work: Work) -> bool:
-    """Whether a task has a tree of its own, and not its session's."""
+    """Whether a task has a tree of its own, and not that of a conversation of its session."""
     return work.context == "isolated"
 
 
-def branch_of(work: Work, address: Address) -> str:
-    """The branch of a task that has a tree."""
+def branch_of(work: Work, address: Address, key: str | None) -> str:
+    """The branch of a task that has a tree; `key` is its conversation's, None if it has none or no other yet."""
     if work.launch.branch is not None:
         return work.launch.branch
-    return task_branch(*address) if is_own(work) else session_branch(address.session)
+    return task_branch(*address) if is_own(work) else conversation_branch(address.session, key)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from agentq_cli.model.addresses import RunId
+
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
@@ -24,6 +26,24 @@ class SessionInfo:
     parallel: int | None
     path: str
     host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation of a session: the line of work that it belongs to (`key`), its agent, and the agent CLI's own id.
+
+    `tasks` is how many tasks have had a run in it, `tokens_in` and `tokens_out` what those runs used, `used_at` when it
+    was last used, and `running` the run that is in it now. One that has just begun has no id, and none of those.
+    """
+
+    key: str
+    agent: str
+    conversation: str | None
+    tasks: int = 0
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    used_at: int | None = None
+    running: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True)

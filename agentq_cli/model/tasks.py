@@ -64,7 +64,8 @@ class Task:
     made by trigger or retry; `goes_on`: only its run was cancelled. `dep_failed` is the task whose failure cancelled or
     paused it. `tries` is the number of its runs since it was submitted or retried, including those that used no
     attempt. `resumes`: its run continues a conversation. `fresh`: it has had its one extra run after a conversation
-    that could not be continued.
+    that could not be continued. `conversation_key` is the line of work of its session that it is in or is to continue;
+    None if any will do, or if it is in none (`Work.in_line`).
     """
 
     session: str
@@ -91,6 +92,7 @@ class Task:
     tries: int = 0
     fresh: bool = False
     resumes: bool = False
+    conversation_key: str | None = None
 
     @property
     def address(self) -> Address:

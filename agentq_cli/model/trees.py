@@ -14,11 +14,11 @@ class Asked(NamedTuple):
     """The tree of a run: what making, leaving and landing it need to know.
 
     `path` is where it lies, below the directory of the trees. `session`, `number` and `attempt` are the run's; `own`
-    says that the tree is its task's and not its session's. `repository` is the git directory, `checkout` the checkout
-    that it was asked for in, `subdirectory` where in it. `branch` begins at what the name `base` stands for. `title`
-    is what the task is called. `land` is the branch that it lands on, `land_as` how, `push` the remote that gets it.
-    `lands`: the run does nothing else. If the base is another task (`@ID`), `base_branch` is its branch, and
-    `base_task` session and number.
+    says that the tree is its task's; otherwise it is that of its session's conversation with the key `conversation`.
+    `repository` is the git directory, `checkout` the checkout that it was asked for in, `subdirectory` where in it.
+    `branch` begins at what the name `base` stands for. `title` is what the task is called. `land` is the branch that it
+    lands on, `land_as` how, `push` the remote that gets it. `lands`: the run does nothing else. If the base is another
+    task (`@ID`), `base_branch` is its branch, and `base_task` session and number.
     """
 
     path: str
@@ -40,6 +40,7 @@ class Asked(NamedTuple):
     lands: bool = False
     base_branch: str | None = None
     base_task: Sequence[object] | None = None
+    conversation: str | None = None
 
     @property
     def directory(self) -> str:

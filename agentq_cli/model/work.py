@@ -30,7 +30,7 @@ class Launch:
     a command reads, or a dash and then the text itself. `umask` is the submitter's. Runs up to K = `earlier_runs`
     belong to a task that this one replaced, and those up to `other_words` were asked something else. `continues` is the
     conversation in which a person has replied: the runs go on in that one or not at all. `on` are the names and labels
-    that the host of the runs must all have.
+    that the host of the runs must all have. `conversation_key` is the line of work that was named for it.
 
     With `--worktree`, `repository` is the git directory that all checkouts of the repository share, `checkout` the top
     of the one that the task was submitted from, and `subdirectory` where in it that was; None, None and empty without.
@@ -71,6 +71,7 @@ class Launch:
     land_as: str | None = None
     push: str | None = None
     on: tuple[str, ...] = ()
+    conversation_key: str | None = None
 
     @property
     def max_retries(self) -> int:
@@ -128,5 +129,16 @@ class Work:
 
     @property
     def shares_conversation(self) -> bool:
-        """Whether it continues its session's conversation, so that no other such task may run beside it."""
+        """Whether it continues a conversation of its session, so that no other such task may run beside it in that."""
         return self.kind == "prompt" and self.context == "session"
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it is in a line of work of its session: it continues the line's conversation, or works in its
+        tree."""
+        return self.context == "session" and (self.kind == "prompt" or self.launch.repository is not None)
+
+    @property
+    def given_key(self) -> str | None:
+        """The key of the line of work that was named for it; None if it may be in any, or is in none."""
+        return self.launch.conversation_key if self.in_line else None

@@ -37,6 +37,7 @@ WORK = ("prompt", "exec", "shell", "file")
 
 TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "command": ((list,), "a list of strings"),
+    "many": ((list, str), "text or a list of them"),
     "pairs": ((dict,), "an object of strings, or true for a variable that the host has"),
     "flag": ((bool,), "true or false"),
     "money": ((int, float), "a number"),

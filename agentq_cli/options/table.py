@@ -21,6 +21,7 @@ Given: TypeAlias = "Mapping[str, Any]"
 GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": (
+        "status",
         "list",
         "show",
         "logs",
@@ -37,7 +38,7 @@ GROUPS = {
     "Trees": ("diff", "land", "trees", "discard", "restore"),
     "Run": ("run", "jobs", "stop", "sweep", "wait"),
     "Monitor": ("health", "stats", "report", "doctor"),
-    "Set up": ("agents", "config", "service", "fleet", "migrate", "completion"),
+    "Set up": ("agents", "mcp", "config", "service", "fleet", "migrate", "completion"),
 }
 """Every command by purpose, in the order of the help."""
 
@@ -46,7 +47,7 @@ COMMANDS = tuple([name for names in GROUPS.values() for name in names])
 SHORT_EXEC = "x"
 """Short for `submit --exec --`: the first word that is no option begins the command line."""
 
-ALIASES = {"add": "submit", "ls": "list", "rm": "cancel", "log": "logs", "status": "list"}
+ALIASES = {"add": "submit", "ls": "list", "rm": "cancel", "log": "logs"}
 """Other names of commands, which other programs have taught."""
 
 WHAT, WHERE, WHEN, ORDER, TREE = "What", "Where", "When", "After other tasks", "In a git worktree"
@@ -152,6 +153,10 @@ class Row(tuple):  # type: ignore[type-arg]
     def bounds(self, number: int) -> bool:
         """Whether the number is within its bounds."""
         return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
+
+
+ALLOWED = ("sessions", "agent", "exec", "directory", "environment", "options", "land", "all")
+"""What `agentq mcp --allow` lets a client do besides what an agent may request by its outbound.db."""
 
 
 ROWS: tuple[Any, ...] = (
@@ -347,6 +352,18 @@ ROWS: tuple[Any, ...] = (
         },
     ),
     (
+        "--conversation",
+        TASK,
+        "name",
+        WHERE,
+        "Which of the session's conversations to continue, or to begin under this key.",
+        {
+            "metavar": "KEY",
+            "default": "that of the first task of --after in the session; else the idle one used last, or a new one",
+            "field": "launch.conversation_key",
+        },
+    ),
+    (
         "--agent-arg",
         DEFAULTS,
         "words",
@@ -377,7 +394,11 @@ ROWS: tuple[Any, ...] = (
         "text",
         TREE,
         "The branch of that tree, a new one.",
-        {"metavar": "NAME", "default": "agentq/s/SESSION, or agentq/t/SESSION/N if isolated", "field": "launch.branch"},
+        {
+            "metavar": "NAME",
+            "default": "agentq/s/SESSION, agentq/c/SESSION/KEY with a KEY but 1, agentq/t/SESSION/N if isolated",
+            "field": "launch.branch",
+        },
     ),
     (
         "--base",
@@ -568,6 +589,14 @@ ROWS: tuple[Any, ...] = (
     ("id", ("land", "discard"), "optional", "", "The task: SESSION/N, or N for default/N.", {"metavar": "ID"}),
     ("--session -s", ("diff", "land", "discard", "restore"), "name", WHICH, "The tree of this session.", {}),
     ("--session -s", ("trees",), "name", WHICH, "Only the trees of this session and its tasks.", {}),
+    (
+        "--conversation",
+        ("diff", "land", "discard", "restore", "trees"),
+        "name",
+        WHICH,
+        "Only that of the session's conversation of this key.",
+        {"metavar": "KEY"},
+    ),
     ("--stat", ("diff",), "flag", HOW, "Only how many lines of each file were changed.", {}),
     ("--name-only", ("diff",), "flag", HOW, "Only the names of the files.", {}),
     (
@@ -593,7 +622,7 @@ ROWS: tuple[Any, ...] = (
         ("sessions",),
         "optional",
         "",
-        "End the conversation; without it, list the sessions.",
+        "End the conversations; without it, list the sessions.",
         {"choices": ("reset",)},
     ),
     ("names", ("sessions",), "many", "", "The sessions to reset.", {"metavar": "NAME..."}),
@@ -653,7 +682,16 @@ ROWS: tuple[Any, ...] = (
         "Only this schedule, by any of its addresses.",
         {"metavar": "ID"},
     ),
-    ("--agent -a", ("sessions",), "name", WHICH, "With reset: only this agent's conversation.", {}),
+    ("--agent -a", ("sessions",), "name", WHICH, "With reset: only this agent's conversations.", {}),
+    (
+        "--conversation",
+        ("sessions",),
+        "name",
+        WHICH,
+        "With reset: only the conversation of this key.",
+        {"metavar": "KEY"},
+    ),
+    ("--verbose -v", ("sessions",), "flag", HOW, "Also list each session's conversations.", {}),
     (
         "--status",
         ("list", "runs", "events", "stats", "report"),
@@ -728,6 +766,40 @@ ROWS: tuple[Any, ...] = (
     ("--detach", ("run",), "flag", HOW, "Run in the background; prints the supervisor's pid.", {}),
     ("--next", ("schedule",), "whole", HOW, "Show the next N fire times, and store nothing.", {"low": 1, "high": 1000}),
     ("--read-only", ("top",), "flag", HOW, "Only look: no key changes anything.", {}),
+    # What a client of the MCP server may reach.
+    (
+        "--session -s",
+        ("mcp",),
+        "names",
+        LIMITS,
+        "A session that the client works in; repeatable.",
+        {"default": "AGENTQ_SESSION, else default"},
+    ),
+    ("--read-only", ("mcp",), "flag", LIMITS, "Only the tools that change nothing.", {}),
+    (
+        "--tools",
+        ("mcp",),
+        "texts",
+        LIMITS,
+        "Only this tool; repeatable.",
+        {"metavar": "TOOL", "default": "all"},
+    ),
+    (
+        "--allow",
+        ("mcp",),
+        "texts",
+        LIMITS,
+        "What else the client may do; repeatable.",
+        {"default": "nothing", "choices": ALLOWED},
+    ),
+    (
+        "--print",
+        ("mcp",),
+        "name",
+        HOW,
+        "Print what registers the server with this agent CLI, and serve nothing.",
+        {"metavar": "AGENT"},
+    ),
     ("--reason", ("pause",), "text", HOW, "The reason, shown by 'show' and 'sessions'.", {}),
     ("--timeout", ("wait",), "duration", HOW, "Give up after this long, with exit code 124.", {}),
     ("--another", ("run",), "flag", HOW, "With --detach: start one even if one serves these sessions.", {}),

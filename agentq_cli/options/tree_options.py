@@ -43,7 +43,8 @@ class LineOfBatch(NamedTuple):
 class TreeAsked(NamedTuple):
     """What is asked of a repository: a tree for a task of `session` that runs in `directory`.
 
-    `own`: it is isolated, so the tree is not its session's. `task` is the address of one that is changed, None for a
+    `own`: it is isolated, so the tree is not that of a conversation; otherwise `conversation` is the key of that, None
+    if any of the session's will do. `task` is the address of one that is changed, None for a
     new one, whose `key` may be that of a live one. `wanted`: it shall have a tree; otherwise only if its session works
     in one of the repository around the directory. `typed`: a person asked for the tree, and not the config;
     `base_typed`: for the base. `base_task` is the task, or the line of the batch, that `--base @ID` names. The others
@@ -65,6 +66,7 @@ class TreeAsked(NamedTuple):
     push: str | None
     setup: str | None
     teardown: str | None
+    conversation: str | None = None
 
 
 Admit: TypeAlias = "Callable[[TreeAsked], Mapping[str, Any] | None]"
@@ -80,7 +82,8 @@ class Trees:
         self._admit = admit
         self._task = task
         self._lines: dict[tuple[str | None, str], str] = {}
-        self._sessions: dict[str, tuple[str | None, str | None]] = {}
+        self._sessions: dict[str, str | None] = {}
+        self._branches: dict[tuple[str, str | None], str | None] = {}
 
     def fields(
         self,
@@ -129,6 +132,7 @@ class Trees:
             push=found["push"],
             setup=found["setup"],
             teardown=found["teardown"],
+            conversation=None if own else given.get("conversation"),
         )
         placed = self._admit(asked)
         if placed is None:
@@ -139,13 +143,15 @@ class Trees:
     def check(self, work: Work, session: str, base: str | LineOfBatch | None, what: Callable[[str], str]) -> None:
         """Raise Usage if the tree of a new task is not its own among those of the same command, or begins where it does
         not wait for. `base` is what was said of that."""
-        launch = work.launch
-        line = f"{session}/{len(self._lines)}" if work.context == "isolated" else session
+        launch, own = work.launch, work.context == "isolated"
+        line = f"{session}/{len(self._lines)}" if own else f"{session} {launch.conversation_key or ''}"
         if launch.branch is not None and self._lines.setdefault((launch.repository, launch.branch), line) != line:
             raise Usage(f"{what('branch')} '{launch.branch}': another of these tasks has it")
-        place = launch.repository, launch.branch
-        if work.context != "isolated" and self._sessions.setdefault(session, place) != place:
-            raise Usage(f"{what('branch')} '{launch.branch}': all tasks of session '{session}' share one tree")
+        if not own and self._sessions.setdefault(session, launch.repository) != launch.repository:
+            raise Usage(f"{what('cwd')} '{work.cwd}': all tasks of session '{session}' are in one repository")
+        key = session, launch.conversation_key
+        if not own and self._branches.setdefault(key, launch.branch) != launch.branch:
+            raise Usage(f"{what('branch')} '{launch.branch}': all tasks of a conversation share one tree")
         for name in launch.env:
             if matches(name, OF_REPOSITORY):
                 raise Usage(f"{what('env')} '{name}': names a repository, and the task has a tree of its own")

@@ -213,9 +213,18 @@ def _either(text: str, zone: str | Callable[[], str], now_ms: int, what: str, *,
 
 def parse_session(text: str, what: str = "--session") -> str:
     """The name itself. Raises Usage if a session cannot have it."""
+    return _name(text, what, "a session name")
+
+
+def parse_conversation(text: str, what: str = "--conversation") -> str:
+    """The key itself. Raises Usage if a conversation of a session cannot have it."""
+    return _name(text, what, "a key of a conversation")
+
+
+def _name(text: str, what: str, kind: str) -> str:
     if not is_name(text):
         raise Usage(
-            f"{what} '{text}': not a session name: 1 to 64 letters, digits, dots, dashes and underscores, "
+            f"{what} '{text}': not {kind}: 1 to 64 letters, digits, dots, dashes and underscores, "
             "beginning with a letter or digit"
         )
     return text

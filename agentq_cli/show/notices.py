@@ -9,8 +9,11 @@ from agentq_cli.show.harmless import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import TextIO
+
+listener: Callable[[str], None] | None = None
+"""Takes the lines in place of stderr, if there is one: a server tells them to the client whose call they are about."""
 
 
 def hint(text: str) -> None:
@@ -66,6 +69,9 @@ def note_lines(lines: Iterable[str]) -> None:
 
 def spill(text: str, end: str = "\n") -> None:
     """Unchanged text on stderr."""
+    if listener is not None:
+        listener(text)
+        return
     try:
         if sys.stderr is not None:
             print(text, end=end, file=sys.stderr, flush=True)

@@ -53,15 +53,23 @@ class ReaderGone(Exception):
 
 
 class Printer:
-    """Writes results to stdout, as the shared options and the environment ask for."""
+    """Writes results to stdout, or `out`, as the shared options and the environment ask for."""
 
     begun: ClassVar[bool] = False
     """Whether this process has written to stdout: a partial document must not be followed by another."""
 
-    def __init__(self, *, as_json: bool, color: str, environ: Mapping[str, str], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        color: str,
+        environ: Mapping[str, str],
+        now_ms: Callable[[], int],
+        out: TextIO | None = None,
+    ) -> None:
         self._json = as_json
         self._now_ms = now_ms
-        self._out: TextIO = sys.stdout if sys.stdout is not None else io.StringIO()
+        self._out: TextIO = out or sys.stdout or io.StringIO()
         self._terminal = self._out.isatty()
         self._pen = Pen(wants_colour(color, environ, self._terminal), is_plain(environ, self._out.encoding or "utf-8"))
         self._drawable = self._terminal and environ.get("TERM", "dumb") != "dumb"
@@ -87,8 +95,6 @@ class Printer:
                 self._results(result)
         self._flush()
         return result.code() if callable(result.code) else result.code
-
-    # JSON
 
     def _document(self, kind: str, data: Item) -> None:
         if not any(isinstance(value, StreamedText) for value in data.values()):
@@ -134,8 +140,6 @@ class Printer:
         if trouble is not None:
             self._flush()
             raise trouble
-
-    # Text
 
     def _fields(self, result: Document) -> None:
         known = list(result.lines)
@@ -257,8 +261,6 @@ class Printer:
         import shutil
 
         return max(shutil.get_terminal_size().columns, 20)
-
-    # Streams
 
     def _stream(self, result: Stream) -> None:
         if result.live is not None and self._drawable and not self._json:

@@ -122,7 +122,7 @@ class Asked:
         given = {"session": self._session, **{name: request.changes.get(name) for name in ("prompt", "context")}}
         if last is not None:
             given |= {name: getattr(last.work, name) for name in ("agent", "cwd") if options.get(name) is None}
-            given |= _tree(last.work, options, request)
+            given |= tree_options(last.work, options, request.changes.get("context"))
         elif options.get("cwd") is None:
             why = "no directory is known: it never had a prompt, and the config sets none"
             raise Usage(f"session '{self._session}': {why}")
@@ -153,13 +153,13 @@ class Asked:
         return make_schedule(self._at, {"tz": None, **request.when}, session=self._session, before=before)
 
 
-def _tree(last: Work, options: Mapping[str, Any], request: Request) -> dict[str, Any]:
-    """The options of the tree that the session's last prompt ran in: a directory that a request does not leave. A task
-    that is isolated gets one of its own."""
+def tree_options(last: Work, options: Mapping[str, Any], context: str | None) -> dict[str, Any]:
+    """The options of the tree that an agent's own prompt runs in, or the last one of its session: a directory that what
+    it asks for does not leave. A task that is isolated gets one of its own. `options` are those of the config."""
     if last.launch.repository is None:
         return {}
     names = {"setup", "teardown"}
-    if last.context == "session" and request.changes.get("context") != "isolated":
+    if last.context == "session" and context != "isolated":
         names.add("branch")
     return {"worktree": True, **{name: getattr(last.launch, name) for name in names if options.get(name) is None}}
 

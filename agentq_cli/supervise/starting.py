@@ -16,6 +16,7 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.model.workers import Worker
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
+from agentq_cli.policy.pool import Pool
 from agentq_cli.supervise import plan, strays
 from agentq_cli.supervise.duty import Duty, Happening
 from agentq_cli.supervise.fitting import Fitting
@@ -48,6 +49,7 @@ class Starter:
         self.fitting = Fitting(duty)
         self._nothing_at: int | None = None
         self._zones: dict[str, tuple[Config, int, str]] = {}
+        self._blocked: dict[tuple[str, str], str] = {}
 
     def pick(self, turn: Turn | None = None) -> order.Head | None:
         """The task to start next; None if no slot is free or no task may start. With `turn` from what that sees."""
@@ -93,19 +95,20 @@ class Starter:
         """Claim a task in a turn of its session; None if it may no longer be taken or that failed (see the guard)."""
         self._heads.doubt(head.session)
         with self._guard.guarding(head.session, START) as tried, turn.step():
-            candidate = turn.candidate(head)
+            candidate = turn.candidate(head, self._pool(head.session))
             if candidate is None:
                 return None
-            return turn.claim(
+            made = plan.plan(
+                candidate.task,
+                self._duty.config,
+                candidate.past,
+                self._queue,
+                head=head,
+                environ=self._environ,
+            )
+            claim = turn.claim(
                 candidate,
-                plan.plan(
-                    candidate.task,
-                    self._duty.config,
-                    candidate.past,
-                    self._queue,
-                    head=head,
-                    environ=self._environ,
-                ),
+                made,
                 supervisor=self._duty.identity,
                 jobs=self._duty.jobs,
                 fleet_jobs=self._duty.config.fleet.jobs,
@@ -114,6 +117,9 @@ class Starter:
                 newest=self._gates.newest,
                 monotonic=monotonic_ms(),
             )
+            refused = claim is None and candidate.past.conversation_key is not None
+            self._note_tree(head, made.directory if refused else None)
+            return claim
         if tried.error is not None and turn.lost:
             raise tried.error
         return None
@@ -136,6 +142,7 @@ class Starter:
             adopted=False,
             stop=None,
             directory=claim.plan.directory,
+            conversation_key=claim.task.conversation_key,
         )
         return Watched(worker, claim.task, self._queue.here.run(claim.run))
 
@@ -206,12 +213,29 @@ class Starter:
     def _parallel(self, session: str) -> int | None:
         return waiting.width(session, self._duty.config.sessions.get(session, {}).get("parallel"))
 
-    def _place(self, head: order.Head) -> str | None:
-        if head.directory and not head.directory.startswith("/"):
-            from agentq_cli.trees.asking import tree_of_head
+    def _pool(self, session: str) -> Pool:
+        return Pool(self._parallel(session), self._duty.config.sessions.get(session, {}).get("conversation_ttl"))
 
-            return tree_of_head(self._duty.config, self._queue.here.path, head)
-        return profiles.edited(self._duty.config, head.agent, head.directory)
+    def _place(self, head: order.Head) -> str | None:
+        if not head.directory or head.directory.startswith("/"):
+            return profiles.edited(self._duty.config, head.agent, head.directory)
+        if _in_any_tree(head):
+            blocked = self._blocked.get((head.session, head.agent))
+            if blocked is not None or self._parallel(head.session) != 1:
+                return blocked
+        from agentq_cli.trees.asking import tree_of_head
+
+        return tree_of_head(self._duty.config, self._queue.here.path, head)
+
+    def _note_tree(self, head: order.Head, blocked: str | None) -> None:
+        """Note the tree that was chosen for a task and could not be taken, so that the next pick waits for it and does
+        not choose it again while it is occupied."""
+        if not _in_any_tree(head):
+            return
+        if blocked is not None:
+            self._blocked[head.session, head.agent] = blocked
+        else:
+            self._blocked.pop((head.session, head.agent), None)
 
     def _zone(self, session: str) -> str:
         """The zone of a session's tasks, determined again after a while because a person may set another one."""
@@ -220,3 +244,8 @@ class Starter:
         if known is None or known[0] is not config or now - known[1] >= ZONE_MS:
             known = self._zones[session] = (config, now, plan.zone(config, self._environ, session))
         return known[2]
+
+
+def _in_any_tree(head: order.Head) -> bool:
+    """Whether a task works in the tree of whichever conversation of its session is chosen for it."""
+    return not head.conversation_key and head.directory.startswith(":")

@@ -13,14 +13,15 @@ from agentq_cli.git.refusals import AnotherTree, BadBranch, NoRepository, Unknow
 from agentq_cli.git.repository import HEADS, find_common
 from agentq_cli.git.runner import Git, GitFailed
 from agentq_cli.model.addresses import Address
-from agentq_cli.model.branches import session_branch
+from agentq_cli.model.branches import conversation_branch
 from agentq_cli.options.tree_options import LANDS_MORE, LineOfBatch, base_task
 from agentq_cli.trees.owners import Line, Owners
 from agentq_cli.trees.place import trees_directory
+from agentq_cli.trees.records import shown_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from agentq_cli.config.configuration import Config
@@ -55,7 +56,8 @@ class Admission:
         self._told: set[str] = set()
         self._admitted: dict[tuple[str, str | None, str | None], Admitted] = {}
         self._carried: dict[str, str] = {}
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[tuple[str, str | None], Line] = {}
+        self._sessions = config.sessions
 
     def __call__(self, asked: TreeAsked) -> Mapping[str, Any] | None:
         """The fields of the task's launch; None if only the config asks for a tree, and the directory is in no
@@ -77,38 +79,54 @@ class Admission:
     def _inherited(self, git: Git, asked: TreeAsked) -> Mapping[str, Any] | None:
         """The fields of a task that runs in the tree of its session without having asked for that; None if there is no
         such tree of the repository around the directory."""
-        line = self._line(asked.session)
+        line = self._line(asked)
         if line is None or find_common(git) != line.repository:
             return None
-        asked = asked._replace(branch=asked.branch or line.branch)
+        asked = asked._replace(branch=asked.branch or (None if self._in_pool(asked) else line.branch))
         fields = {
             **self._fields(git, asked),
             "branch": asked.branch,
             "setup": asked.setup or line.setup,
             "teardown": asked.teardown or line.teardown,
         }
-        name = asked.branch or session_branch(asked.session)
-        self._tell(
-            f"session '{asked.session}' works in the tree of branch '{name}', and so does this;"
-            f" --context isolated does not"
-        )
+        name = asked.branch or conversation_branch(asked.session, asked.conversation)
+        where = "in trees" if self._in_pool(asked) else f"in the tree of branch '{name}'"
+        self._tell(f"session '{asked.session}' works {where}, and so does this; --context isolated does not")
         return fields if asked.base_typed else {**fields, "base": line.base}
 
-    def _line(self, session: str) -> Line | None:
-        return self._lines.get(session) or self._owners.line(session)
+    def _line(self, asked: TreeAsked) -> Line | None:
+        """The tree of the conversation in which a task is to run, or another one of its session."""
+        before = self._lines.get((asked.session, asked.conversation)) or self._lines.get((asked.session, None))
+        return before or self._owners.line(asked.session, asked.conversation)
+
+    def _in_pool(self, asked: TreeAsked) -> bool:
+        """Whether a task will come into one of several conversations, each with a tree of its own."""
+        return self._width(asked.session) > 1 and not asked.own and asked.conversation is None
+
+    def _width(self, session: str) -> int:
+        """How many conversations a session has at most."""
+        return int(self._sessions.get(session, {}).get("parallel", 1))
 
     def _fields(self, git: Git, asked: TreeAsked) -> Mapping[str, Any]:
         found = self._admit(git, asked)
         repository = found.repository
-        branch = asked.branch or self._owners.default_branch(git, repository.common, asked)
+        if self._in_pool(asked) and asked.branch is not None:
+            raise BadBranch(
+                f"--branch '{asked.branch}': each conversation of session '{asked.session}' has a tree of its own;"
+                f" name the one that is meant with --conversation"
+            )
+        width = self._width(asked.session)
+        branch = asked.branch or self._owners.default_branch(git, repository.common, asked, width)
         if asked.land == branch:
             raise BadBranch(f"--land '{branch}': that is the branch of the task itself")
         record = self._owners.record(repository.common, branch, asked)
         check_branch(git, branch, ours=self._owners.tree(repository.common, branch, record))
+        known = self._owners.known(record, asked)
         if asked.land is not None:
-            self._refuse_carried(git, record, asked)
-        if record is not None:
-            self._refuse_other_base(record, found, asked)
+            self._refuse_carried(git, known, asked)
+        if known:
+            for each in known:
+                self._refuse_other_base(each, found, asked)
         elif asked.base_typed and not asked.own:
             self._tell_other_base(found, asked)
         elif found.left_out:
@@ -118,11 +136,11 @@ class Admission:
         if asked.push is not None:
             require_remote(git, asked.push)
         base = self._base(git, found, asked)
-        if not asked.own and asked.session not in self._lines:
-            before = None if asked.task is not None else self._owners.line(asked.session)
-            self._lines[asked.session] = before or Line(
-                repository.common, asked.branch, base, asked.setup, asked.teardown
-            )
+        key = asked.session, asked.conversation
+        if not asked.own and key not in self._lines:
+            before = None if asked.task is not None else self._owners.line(*key)
+            made = Line(key[1], repository.common, asked.branch, base, asked.setup, asked.teardown)
+            self._lines[key] = before if before is not None and before.own else made
         return {
             "repository": repository.common,
             "checkout": lasting_checkout(git, repository, self._trees),
@@ -173,24 +191,29 @@ class Admission:
 
     def _tell_other_base(self, found: Admitted, asked: TreeAsked) -> None:
         """Say that a base has no effect, if an earlier task of the session makes the tree at another one."""
-        line = None if asked.task is not None else self._line(asked.session)
-        if line is None or line.base.removeprefix(HEADS) == (asked.base or "").removeprefix(HEADS):
+        line = None if asked.task is not None else self._line(asked)
+        if line is None or not line.own or line.base.removeprefix(HEADS) == (asked.base or "").removeprefix(HEADS):
             return
         self._tell(
-            f"--base '{asked.base}': the tree of {asked.session} begins at '{line.base.removeprefix(HEADS)}' already,"
-            f" which an earlier task asked for"
+            f"--base '{asked.base}': the tree of {shown_line(asked.session, None, line.key)} begins at"
+            f" '{line.base.removeprefix(HEADS)}' already, which an earlier task asked for"
         )
 
-    def _refuse_carried(self, git: Git, record: TreeRecord | None, asked: TreeAsked) -> None:
+    def _refuse_carried(self, git: Git, known: Sequence[TreeRecord], asked: TreeAsked) -> None:
         """Raise Usage if the branch begins with what a person has not committed (`--base .`), which would land too."""
-        line = None if asked.own else self._line(asked.session)
+        for record in known:
+            self._refuse_carried_at(git, record.base, asked)
+        if known:
+            return
+        line = None if asked.own else self._line(asked)
         name = None if isinstance(asked.base_task, LineOfBatch) else asked.base  # a line says so itself
-        if record is not None:
-            name = record.base
-        elif line is not None:
+        if line is not None and line.own:
             name = line.base
         elif asked.task is not None and not asked.base_typed:
             name = self._owners.queue.task(asked.task).work.launch.base
+        self._refuse_carried_at(git, name, asked)
+
+    def _refuse_carried_at(self, git: Git, name: str | None, asked: TreeAsked) -> None:
         with suppress(NotFound):  # the base is what a task did that is gone
             while name is not None and (other := base_task(name, str)) is not None:
                 name = self._owners.queue.task(other).work.launch.base

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agentq_cli.base.context import suppress
 from agentq_cli.base.errors import NotFound
 from agentq_cli.model.addresses import Address
-from agentq_cli.model.branches import branch_of, is_own
+from agentq_cli.model.branches import FIRST, branch_of, is_own
 from agentq_cli.model.trees import Asked
 from agentq_cli.options.tree_options import base_task
 from agentq_cli.show.documents import title
@@ -31,7 +31,8 @@ def based(asked: Asked, find: Callable[[Address], Task]) -> Asked:
         return asked
     branch = None
     with suppress(NotFound):
-        branch = branch_of(find(address).work, address)
+        task = find(address)
+        branch = branch_of(task.work, address, task.conversation_key)
     return asked._replace(base_branch=branch, base_task=address)
 
 
@@ -46,12 +47,18 @@ DEFAULT_BASE = "HEAD"
 
 def tree_of_task(config: Config, state_dir: str, task: Task) -> str:
     """The path of the tree of a task, which has one."""
-    return tree_of(trees_directory(config, state_dir), task.work, task.address)
+    return tree_of(trees_directory(config, state_dir), task.work, task.address, task.conversation_key)
+
+
+def in_any_tree(task: Task) -> bool:
+    """Whether a task runs in the tree of whichever conversation of its session is chosen for it."""
+    return task.conversation_key is None and task.work.launch.branch is None and not is_own(task.work)
 
 
 def tree_of_head(config: Config, state_dir: str, head: Head) -> str:
     """The path of the tree of a waiting task, which has one."""
-    return tree_at(trees_directory(config, state_dir), head.directory, Address(head.session, head.seq))
+    address = Address(head.session, head.seq)
+    return tree_at(trees_directory(config, state_dir), head.directory, address, head.conversation_key or None)
 
 
 def asked(config: Config, state_dir: str, task: Task, run: RunId, *, lands: bool = False) -> Asked:
@@ -67,7 +74,7 @@ def asked(config: Config, state_dir: str, task: Task, run: RunId, *, lands: bool
         repository=launch.repository or "",
         checkout=launch.checkout or "",
         subdirectory=launch.subdirectory,
-        branch=branch_of(work, task.address),
+        branch=branch_of(work, task.address, task.conversation_key),
         base=launch.base or launch.land or DEFAULT_BASE,
         title=title(None, work.argv[2]) if of_line(work.argv) else title(work.argv, work.prompt),
         setup=launch.setup,
@@ -75,4 +82,5 @@ def asked(config: Config, state_dir: str, task: Task, run: RunId, *, lands: bool
         land=launch.land,
         land_as=launch.land_as,
         push=launch.push,
+        conversation=None if is_own(work) else task.conversation_key or FIRST,
     )

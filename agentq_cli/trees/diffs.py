@@ -49,14 +49,20 @@ class Difference:
 
 
 def find(
-    queue: Queue, trees: str, environ: Mapping[str, str], target: Address | str, attempt: int | None = None
+    queue: Queue,
+    trees: str,
+    environ: Mapping[str, str],
+    target: Address | str,
+    attempt: int | None = None,
+    *,
+    key: str | None = None,
 ) -> Difference:
-    """What a task, a session or with `attempt` one run of a task changed. Raises NotFound, WrongState, GitFailed,
-    OSError, BadRecord."""
+    """What a task, a session or with `attempt` one run of a task changed; with `key` the session's conversation of that
+    key. Raises NotFound, WrongState, Usage, GitFailed, OSError, BadRecord."""
     if attempt is not None:
         assert isinstance(target, Address)
         return _of_run(queue, trees, environ, RunId(*target, attempt))
-    line = line_of(queue, trees, target)
+    line = line_of(queue, trees, target, key)
     record, git = line.record, git_of(line.record, environ)
     seq = None if isinstance(target, str) else target.seq
     last = last_run(queue, record)
@@ -150,7 +156,7 @@ def _is_in(queue: Queue, address: Address, record: TreeRecord) -> bool:
     task = queue.readable([address]).get(address)
     if task is None or task.work.launch.repository is None:
         return False
-    return tree_of(os.path.dirname(record.path), task.work, address) == record.path
+    return tree_of(os.path.dirname(record.path), task.work, address, task.conversation_key) == record.path
 
 
 def _sound(difference: Difference) -> Difference:

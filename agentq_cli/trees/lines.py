@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 
 from agentq_cli.base.dataclass import dataclass
-from agentq_cli.base.errors import NotFound, WrongState
+from agentq_cli.base.errors import NotFound, Usage, WrongState
 from agentq_cli.git.registrations import registration
 from agentq_cli.git.runner import Git
 from agentq_cli.git.tree_state import away, is_away
 from agentq_cli.git.trees import lfs_config
 from agentq_cli.model.addresses import Address
+from agentq_cli.model.branches import is_own
 from agentq_cli.trees import register
 from agentq_cli.trees.records import TreeRecord, tree_of
-from agentq_cli.trees.removed import Removed, removed_of
+from agentq_cli.trees.removed import Removed, all_removed, removed_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from agentq_cli.engines.door import Queue
+    from agentq_cli.model.tasks import Task
     from agentq_cli.policy.placement import Bound
 
 
@@ -31,11 +33,17 @@ class Line:
     removed: Removed | None = None
 
 
-def line_of(queue: Queue, trees: str, target: Address | str) -> Line:
-    """The line of work that a task or a session with this name belongs to. Raises NotFound, WrongState if there is no
-    tree here, BadRecord, OSError."""
+def line_of(
+    queue: Queue, trees: str, target: Address | str, key: str | None = None, *, also_gone: bool = False
+) -> Line:
+    """The line of work that a task belongs to, or that a session with this name is, or with `key` its conversation of
+    that key. A session may have several trees: then only one is meant if the others are gone, and `also_gone` counts
+    those too. Raises NotFound, WrongState if there is no tree here, Usage if it is not clear which is meant, BadRecord,
+    OSError."""
     try:
-        return _line_of(queue, trees, target)
+        return (
+            _of_session(queue, trees, target, key, also_gone) if isinstance(target, str) else _of(queue, trees, target)
+        )
     except (NotFound, WrongState):
         host = _elsewhere(queue, target)
         if host is None:
@@ -55,9 +63,7 @@ def _elsewhere(queue: Queue, target: Address | str) -> str | None:
     return bound.name if bound is not None and not bound.here else None
 
 
-def _line_of(queue: Queue, trees: str, target: Address | str) -> Line:
-    if isinstance(target, str):
-        return _of_session(queue, trees, target)
+def _of(queue: Queue, trees: str, target: Address) -> Line:
     try:
         task = queue.task(target)
     except NotFound:
@@ -65,7 +71,7 @@ def _line_of(queue: Queue, trees: str, target: Address | str) -> Line:
         if found is None:
             raise
         return found
-    path = None if task.work.launch.repository is None else tree_of(trees, task.work, target)
+    path = None if task.work.launch.repository is None else _path(trees, task)
     record = None if path is None else register.read(path)
     if record is not None:
         return Line(record)
@@ -81,15 +87,42 @@ def _line_of(queue: Queue, trees: str, target: Address | str) -> Line:
     raise WrongState(f"task '{target}': its tree is not made yet; that is done when it first runs")
 
 
-def _of_session(queue: Queue, trees: str, session: str) -> Line:
-    found = _found(trees, session, None)
-    if found is not None:
-        return found
+def _path(trees: str, task: Task) -> str:
+    """The path of the tree of a task, which has one. Raises WrongState if that depends on the conversation that is
+    chosen for it once it starts."""
+    key = task.conversation_key
+    if key is None and not task.runs and not is_own(task.work):
+        keys = {each.key for each in register.records(trees) if each.session == task.session and each.seq is None}
+        if len(keys) > 1:
+            raise WrongState(f"task '{task.address}': which tree it runs in is chosen when it starts")
+        key = next(iter(keys), None)
+    return tree_of(trees, task.work, task.address, key)
+
+
+def _of_session(queue: Queue, trees: str, session: str, key: str | None, also_gone: bool) -> Line:
+    found: dict[str | None, Line] = {}
+    for record in register.records(trees):
+        if _is_of(record, session, key):
+            found.setdefault(record.key, Line(record))
+    if also_gone or not found:
+        for gone in all_removed(trees):
+            if _is_of(gone.record, session, key):
+                found.setdefault(gone.record.key, Line(gone.record, gone))
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        keys = ", ".join(sorted(str(each) for each in found))
+        raise Usage(f"session '{session}': several of its conversations have a tree; name one: --conversation {keys}")
     queue.known(session)
     _refuse_elsewhere(queue.placing.bound(session), f"session '{session}'")
-    of_tasks = [each.line for each in register.records(trees) if each.session == session]
-    also = f"; its tasks have, such as {of_tasks[0]}" if of_tasks else ""
-    raise NotFound(f"session '{session}': it has no tree{also}")
+    mine = [each for each in register.records(trees) if each.session == session]
+    also = f"; its tasks have, such as {mine[0].line}" if mine else ""
+    what = f"session '{session}'" if key is None else f"conversation '{key}' of session '{session}'"
+    raise NotFound(f"{what}: it has no tree{also}")
+
+
+def _is_of(record: TreeRecord, session: str, key: str | None) -> bool:
+    return (record.session, record.seq) == (session, None) and key in (None, record.key)
 
 
 def _refuse_elsewhere(bound: Bound | None, what: str) -> None:
@@ -98,7 +131,7 @@ def _refuse_elsewhere(bound: Bound | None, what: str) -> None:
         raise WrongState(f"{what}: its tree, if there is one, is on host '{bound.name}'; this is another machine")
 
 
-def _found(trees: str, session: str, seq: int | None) -> Line | None:
+def _found(trees: str, session: str, seq: int) -> Line | None:
     for record in register.records(trees):
         if (record.session, record.seq) == (session, seq):
             return Line(record)

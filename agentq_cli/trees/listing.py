@@ -17,6 +17,7 @@ from agentq_cli.git.repository import HEADS
 from agentq_cli.git.runner import Git
 from agentq_cli.git.status import find_status
 from agentq_cli.git.tree_state import Condition, away, disk_usage, find_condition
+from agentq_cli.model.branches import is_own
 from agentq_cli.model.statuses import Status
 from agentq_cli.trees import register
 from agentq_cli.trees.lines import config_of, copied_into, made_again
@@ -83,20 +84,33 @@ class Uses:
 
 
 def find_uses(queue: Queue, trees: str) -> Uses:
-    """The trees in use, by what the queue says. Raises Unreadable."""
+    """The trees in use, by what the queue says: a task whose conversation is not chosen yet may use those of all of its
+    session. Raises Unreadable, OSError."""
     having = [task for task in queue.tasks() if task.work.launch.repository is not None]
-    paths = {task.address: tree_of(trees, task.work, task.address) for task in having}
+    paths = {task.address: tree_of(trees, task.work, task.address, task.conversation_key) for task in having}
     running = {task.address for task in having if task.status is Status.RUNNING}
-    return Uses(frozenset(paths[each] for each in running), frozenset(paths.values()))
+    free = {task.session for task in having if task.conversation_key is None and not is_own(task.work)}
+    any_of = (
+        [each.path for each in register.records(trees) if each.seq is None and each.session in free] if free else []
+    )
+    return Uses(frozenset(paths[each] for each in running), frozenset((*paths.values(), *any_of)))
 
 
 def listed(
-    queue: Queue, trees: str, environ: Mapping[str, str], caches: Collection[str], session: str | None = None
+    queue: Queue,
+    trees: str,
+    environ: Mapping[str, str],
+    caches: Collection[str],
+    *,
+    session: str | None = None,
+    key: str | None = None,
 ) -> Iterator[Listed | register.BadRecord]:
-    """All trees, or those of a session, by number; before them the records that cannot be read. Raises OSError."""
+    """All trees, or those of a session, or of its conversation with this key, by number; before them the records that
+    cannot be read. Raises OSError."""
     found = list(register.entries(trees))
     yield from (each for each in found if isinstance(each, register.BadRecord))
-    records = [each for each in found if isinstance(each, TreeRecord) and session in (None, each.session)]
+    of_session = [each for each in found if isinstance(each, TreeRecord) and session in (None, each.session)]
+    records = [each for each in of_session if key in (None, each.key)]
     if not records:
         return
     uses = find_uses(queue, trees)

@@ -11,13 +11,14 @@ from agentq_cli.base.clock import awake_ms
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, Busy, NotFound, Usage
 from agentq_cli.git import trees
-from agentq_cli.git.branches import SNAPSHOTS, check_branch, find_branch, run_of, snapshot_ref
+from agentq_cli.git.branches import SNAPSHOTS, check_branch, find_branch, line_of, run_of, snapshot_ref
 from agentq_cli.git.merge import LANDED, find_landed, is_ancestor
 from agentq_cli.git.put_back import put_back, snapshot_head
 from agentq_cli.git.refusals import BranchTaken, UnknownRef
 from agentq_cli.git.registrations import is_made
 from agentq_cli.git.repository import Repository, find_commit, refuse_inside
 from agentq_cli.git.runner import require_git
+from agentq_cli.git.snapshot import branch_in
 from agentq_cli.git.tree_state import away, is_away
 from agentq_cli.git.trees import Plan, SpoiledTree
 from agentq_cli.git.visit import go_home
@@ -166,17 +167,23 @@ def _begin(common: Git, repository: Repository, asked: Asked, now_ms: int) -> Tr
             setup=asked.setup,
             teardown=asked.teardown,
             snapshot=_newest_snapshot(common, asked, head) if lost else None,
+            conversation=asked.conversation,
         ),
     )
 
 
 def _newest_snapshot(common: Git, asked: Asked, head: str | None) -> str | None:
     """The ref of what the last run left in a tree whose record is lost, with the branch at `head` if there is one: the
-    newest that was taken over a commit of that branch. Raises GitFailed."""
+    newest that was taken over a commit of that branch, and not in another conversation. Raises GitFailed."""
     below = f"{SNAPSHOTS}{encoded(asked.session)}/{f'{asked.number}.*' if asked.own else '*'}"
-    told = common.run("for-each-ref", "--sort=-committerdate", f"--count={LOOKED_AT}", "--format=%(refname)", below)
-    for ref in told.out.decode(errors="replace").split():
-        if run_of(ref) is not None and (head is None or is_ancestor(common, snapshot_head(common, ref), head)):
+    said = "--format=%(refname) %(contents:subject)"
+    told = common.run("for-each-ref", "--sort=-committerdate", f"--count={LOOKED_AT}", said, below)
+    for each in told.out.decode(errors="replace").splitlines():
+        ref, _, subject = each.partition(" ")
+        on = branch_in(subject)
+        if run_of(ref) is None or (not asked.own and on != asked.branch and line_of(on) is not None):
+            continue
+        if head is None or is_ancestor(common, snapshot_head(common, ref), head):
             return ref
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.model.addresses import Address
-from agentq_cli.model.branches import branch_of, is_own, task_branch
+from agentq_cli.model.branches import branch_of, conversation_branch, is_own, task_branch
 from agentq_cli.trees.place import trees_directory
 from agentq_cli.trees.records import tree_of
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 class Planned(NamedTuple):
     """The path of a tree, its branch and the name that this begins at. The branch of an isolated task ends with N for
-    the number that it will get, on which the path depends, so there is none."""
+    the number that it will get, and that of a task for which one of several conversations will be chosen with KEY; the
+    path depends on that, so there is none."""
 
     worktree: str | None
     branch: str
@@ -25,10 +26,12 @@ class Planned(NamedTuple):
 
 def planned(config: Config, state_dir: str, new: NewTask) -> Planned:
     """The tree that a new task would have, which wants one."""
-    launch = new.work.launch
+    launch, key = new.work.launch, new.work.launch.conversation_key
     base = launch.base or ""
     if is_own(new.work) and launch.branch is None:
         return Planned(None, task_branch(new.session, 0).removesuffix("0") + "N", base)
+    if not is_own(new.work) and key is None and config.sessions.get(new.session, {}).get("parallel", 1) > 1:
+        return Planned(None, conversation_branch(new.session, "KEY"), base)
     address = Address(new.session, 0)
-    path = tree_of(trees_directory(config, state_dir), new.work, address)
-    return Planned(path, branch_of(new.work, address), base)
+    path = tree_of(trees_directory(config, state_dir), new.work, address, key)
+    return Planned(path, branch_of(new.work, address, key), base)

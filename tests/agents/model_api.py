@@ -4,8 +4,8 @@ It speaks the streaming `POST /v1/messages` of Anthropic, and by the path what `
 
 The first part of the path chooses what becomes of a request: `http://127.0.0.1:PORT/ok` answers, `/401`, `/429`,
 `/usage`, `/billing`, `/context`, `/529` fail in that way, `/hang` never answers, `/cut` closes the connection after the
-first piece of an answer, `/tool` asks for a shell command for each prompt first. Every request is kept, so that a test
-can look at what the agent really sent.
+first piece of an answer, `/tool` asks for a shell command for each prompt first, `/calls` for calls of tools, one after
+the other. Every request is kept, so that a test can look at what the agent really sent.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from model_wire import ANSWER, PROTOCOLS
+from model_wire import ANSWER, PROTOCOLS, Call, Named, asked
 
 USAGE = {"input_tokens": 120, "cache_creation_input_tokens": 10, "cache_read_input_tokens": 20, "output_tokens": 30}
 
@@ -67,6 +67,8 @@ class ModelApi:
     gathering: threading.Barrier | None = None
     # What mode `tool` asks to be run.
     command: str = "echo made-by-agent > made.txt"
+    # What mode `calls` asks for.
+    calls: Sequence[Call] = ()
 
     def __enter__(self) -> ModelApi:
         handler = type("Handler", (_Handler,), {"api": self})
@@ -119,11 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
         gathering = self.api.gathering
         if gathering is not None and body.get("tools"):
             gathering.wait(300)
+        call = asked(body, self.api.calls) if mode == "calls" else None
         if mode == "hang":
             self.api.hang()
             self.close_connection = True
         elif (speak := next((PROTOCOLS[part] for part in PROTOCOLS if part in self.path), None)) is not None:
-            self._send(*speak(mode, body, command=self.api.command, reset_at=self.api.reset_at), cut=mode == "cut")
+            told = {"command": self.api.command, "reset_at": self.api.reset_at, "call": call}
+            self._send(*speak(mode, body, **told), cut=mode == "cut")
         elif mode == "usage":
             headers = {
                 "anthropic-ratelimit-unified-status": "rejected",
@@ -135,24 +139,24 @@ class _Handler(BaseHTTPRequestHandler):
         elif mode in FAULTS:
             self._fault(*FAULTS[mode])
         else:
-            self._answer(body, wants_tool=mode == "tool", cut=mode == "cut")
+            if mode == "tool" and "tool_result" not in json.dumps(body.get("messages", [])[-1:]):
+                call = ("Bash", {"command": self.api.command, "description": "make a file"})
+            self._answer(body, call, cut=mode == "cut")
 
     def _fault(self, status: int, kind: str, message: str, headers: dict[str, str]) -> None:
         document = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_stub"}
         self._send(status, json.dumps(document).encode(), {"content-type": "application/json", **headers})
 
-    def _answer(self, body: dict[str, Any], *, wants_tool: bool, cut: bool) -> None:
-        asked = wants_tool and "tool_result" not in json.dumps(body.get("messages", [])[-1:])
+    def _answer(self, body: dict[str, Any], call: Named | None, *, cut: bool) -> None:
         block: dict[str, Any] = {"type": "text", "text": ANSWER}
-        if asked:
-            arguments = {"command": self.api.command, "description": "make a file"}
-            block = {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex}", "name": "Bash", "input": arguments}
+        if call is not None:
+            block = {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex}", "name": call[0], "input": call[1]}
         model = body.get("model", "stub")
         if body.get("stream"):
             events = b"".join(_stream(model, block))
             self._send(200, events, {"content-type": "text/event-stream"}, cut=cut)
             return
-        stop = "tool_use" if asked else "end_turn"
+        stop = "end_turn" if call is None else "tool_use"
         document = {**_message(model), "content": [block], "stop_reason": stop}
         self._send(200, json.dumps(document).encode(), {"content-type": "application/json"}, cut=cut)
 

@@ -1,6 +1,7 @@
 """What a model API says besides Anthropic's: OpenAI's responses and chat completions, and Gemini's content streams.
 
-Each function takes the mode of a request (see `model_api`) and gives status, body and headers of the reply.
+Each function takes the mode of a request (see `model_api`) and gives status, body and headers of the reply. What it is
+to ask for is a `Call`; `asked` finds the one for a request of any protocol.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 ANSWER = "STUB: the task is done."
 TOOL_OUTPUT = "made.txt"
 
 Reply = tuple[int, bytes, dict[str, str]]
+Named = tuple[str, Mapping[str, Any]]
+"""The whole name of a tool that is to be called, and its arguments."""
 SSE = {"content-type": "text/event-stream"}
 JSON = {"content-type": "application/json"}
 
@@ -47,7 +51,42 @@ GEMINI_FAULTS: dict[str, tuple[int, str, str]] = {
 }
 
 
-def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> Reply:
+@dataclass(frozen=True)
+class Call:
+    """A tool to call: the end of its name, as each CLI puts something before it, and its arguments."""
+
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def asked(body: Mapping[str, Any], calls: Sequence[Call]) -> Named | None:
+    """The whole name and the arguments of the next call, the one after those whose results a request has; None once
+    all have been made, or for a request without tools."""
+    said = next((body[key] for key in ("messages", "input", "contents") if key in body), [])
+    results = sum(1 for each in _objects(said) if _is_result(each))
+    names = [name for each in _objects(body.get("tools", [])) for name in [each.get("name")] if isinstance(name, str)]
+    if not names or results >= len(calls):
+        return None
+    wanted = calls[results]
+    (name,) = {name for name in names if name == wanted.tool or name.endswith(f"_{wanted.tool}")} or {wanted.tool}
+    return name, wanted.arguments
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a JSON value that may declare a tool or be a result, outermost first; not in their schemas."""
+    if isinstance(value, dict):
+        yield value
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if key not in ("input_schema", "parameters", "parametersJsonSchema"):
+            yield from _objects(each)
+
+
+def _is_result(said: Mapping[str, Any]) -> bool:
+    kind = said.get("type")
+    return kind in ("tool_result", "function_call_output") or said.get("role") == "tool" or "functionResponse" in said
+
+
+def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int, call: Named | None) -> Reply:
     """OpenAI's `POST /v1/responses`, streamed; what Codex speaks."""
     if mode == "usage":
         # What ChatGPT's own backend says; `resets_at` is in seconds.
@@ -55,7 +94,7 @@ def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -
         return 429, json.dumps({"error": error}).encode(), JSON
     if mode in OPENAI_FAULTS:
         return _openai_fault(mode)
-    item = _response_item(body, command if mode == "tool" else None)
+    item = _response_item(body, _shell_call(body, command) if mode == "tool" else call)
     response_id = _new_id("resp")
     usage = {
         "input_tokens": 120,
@@ -85,7 +124,7 @@ def responses(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -
     )
 
 
-def chat(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> Reply:
+def chat(mode: str, body: dict[str, Any], *, command: str, reset_at: int, call: Named | None) -> Reply:
     """OpenAI's `POST /v1/chat/completions`, streamed; what opencode is told to speak."""
     del reset_at
     if mode == "usage":
@@ -94,28 +133,24 @@ def chat(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> Rep
         return status, json.dumps({"error": {"type": kind, "message": message}}).encode(), {**JSON, **AT_ONCE}
     if mode in OPENAI_FAULTS:
         return _openai_fault(mode)
-    asked = mode == "tool" and body.get("tools") and '"role": "tool"' not in json.dumps(body.get("messages", [])[-1:])
+    if mode == "tool" and body.get("tools") and '"role": "tool"' not in json.dumps(body.get("messages", [])[-1:]):
+        call = ("bash", {"command": command, "description": "make a file"})
     delta: dict[str, Any] = {"role": "assistant", "content": ANSWER}
-    if asked:
-        arguments = json.dumps({"command": command, "description": "make a file"})
-        call = {
-            "index": 0,
-            "id": _new_id("call"),
-            "type": "function",
-            "function": {"name": "bash", "arguments": arguments},
-        }
-        delta = {"role": "assistant", "content": None, "tool_calls": [call]}
+    if call is not None:
+        function = {"name": call[0], "arguments": json.dumps(call[1])}
+        item = {"index": 0, "id": _new_id("call"), "type": "function", "function": function}
+        delta = {"role": "assistant", "content": None, "tool_calls": [item]}
     usage = {"prompt_tokens": 120, "completion_tokens": 30, "total_tokens": 150}
     base = {"id": "chatcmpl-stub", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
     chunks = (
         {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
-        {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls" if asked else "stop"}]},
+        {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls" if call else "stop"}]},
         {**base, "choices": [], "usage": usage},
     )
     return 200, b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks) + b"data: [DONE]\n\n", SSE
 
 
-def gemini(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> Reply:
+def gemini(mode: str, body: dict[str, Any], *, command: str, reset_at: int, call: Named | None) -> Reply:
     """Gemini's `POST …:streamGenerateContent?alt=sse`."""
     if mode in ("usage", "429"):
         return _gemini_quota(reset_at if mode == "usage" else None)
@@ -126,8 +161,9 @@ def gemini(mode: str, body: dict[str, Any], *, command: str, reset_at: int) -> R
         return status, json.dumps({"error": error}).encode(), JSON
     part: dict[str, Any] = {"text": ANSWER}
     if mode == "tool" and "functionResponse" not in json.dumps(body.get("contents", [])[-1:]):
-        arguments = {"command": command, "description": "make a file"}
-        part = {"functionCall": {"name": "run_shell_command", "args": arguments}}
+        call = ("run_shell_command", {"command": command, "description": "make a file"})
+    if call is not None:
+        part = {"functionCall": {"name": call[0], "args": call[1]}}
     usage = {
         "promptTokenCount": 120,
         "candidatesTokenCount": 30,
@@ -163,19 +199,30 @@ def _openai_fault(mode: str) -> Reply:
     return status, json.dumps({"error": error}).encode(), {**JSON, **headers}
 
 
-def _response_item(body: dict[str, Any], command: str | None) -> dict[str, Any]:
-    if command is None or "function_call_output" in json.dumps(body.get("input", [])[-1:]):
-        content = [{"type": "output_text", "text": ANSWER, "annotations": []}]
-        return {"id": _new_id("msg"), "type": "message", "role": "assistant", "status": "completed", "content": content}
+def _shell_call(body: dict[str, Any], command: str) -> Named | None:
+    """What Codex is asked to run, until it has."""
+    if "function_call_output" in json.dumps(body.get("input", [])[-1:]):
+        return None
     names = {tool.get("name") for tool in body.get("tools", [])}
     name, key = ("exec_command", "cmd") if "exec_command" in names else ("shell_command", "command")
-    arguments = json.dumps({key: command})
+    return name, {key: command}
+
+
+def _response_item(body: dict[str, Any], call: Named | None) -> dict[str, Any]:
+    if call is None:
+        content = [{"type": "output_text", "text": ANSWER, "annotations": []}]
+        return {"id": _new_id("msg"), "type": "message", "role": "assistant", "status": "completed", "content": content}
+    name, arguments = call
+    # The tools of a server are declared below a name of their own.
+    spaces = [tool for tool in body.get("tools", []) if name in {each.get("name") for each in tool.get("tools", ())}]
+    below = {"namespace": spaces[0]["name"]} if spaces else {}
     return {
         "id": _new_id("fc"),
         "type": "function_call",
         "name": name,
+        **below,
         "call_id": _new_id("call"),
-        "arguments": arguments,
+        "arguments": json.dumps(arguments),
     }
 
 

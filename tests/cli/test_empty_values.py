@@ -22,6 +22,7 @@ WORDS = {
     "fleet": ("init",),
     "migrate": ("from", "to"),
     "completion": ("bash",),
+    "mcp": ("--print", "claude"),
     "messages": ("-s", "default"),
     "prune": ("--older-than", "1d", "--yes"),
 }

@@ -29,6 +29,7 @@ WORDS = {
     "report": ("--html", "report.html"),
     "service": ("print", "cron"),
     "completion": ("bash",),
+    "mcp": ("--print", "codex"),
     "config": ("show",),
     "run": ("--drain", "-s", "none"),
     "top": ("--no-such-option",),  # only on a terminal

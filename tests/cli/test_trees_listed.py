@@ -67,7 +67,7 @@ def test_the_state_of_each_tree(work: TreeWork, aq: Driven) -> None:
     assert ahead["branch"] == f"agentq/t/docs/{list(STATES).index('ahead') + 1}"
     assert ahead["size_bytes"] > 0
     assert holds["holds"] == ["secret"]
-    keys = "number branch session task repository path ahead behind dirty size_bytes state holds note"
+    keys = "number branch session task repository path ahead behind dirty size_bytes state holds note conversation_key"
     assert list(holds) == keys.split()
     assert aq.json("trees")["schema"] == "agentq.trees/1"
     text = aq("trees").stdout
@@ -125,7 +125,7 @@ def test_a_diff_has_what_is_committed_and_what_is_not_and_writes_nothing(work: T
         {"path": "un\ntracked", "was": None, "insertions": 1, "deletions": 0},
         {"path": "\ufffd.bin", "was": None, "insertions": 1, "deletions": 0},
     ]
-    keys = "schema line run repository branch base commit files_changed insertions deletions files"
+    keys = "schema line run repository branch base commit files_changed insertions deletions files conversation_key"
     assert list(found) == keys.split()
     assert found["schema"] == "agentq.diff/1"
     assert (found["files_changed"], found["insertions"], found["deletions"]) == (3, 3, 1)

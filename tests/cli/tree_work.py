@@ -14,7 +14,7 @@ from agentq_cli.git.repository import find_repository
 from agentq_cli.git.runner import Git
 from agentq_cli.git.snapshot import take_snapshot
 from agentq_cli.git.trees import Plan, make, tree_path
-from agentq_cli.model.branches import session_branch, task_branch
+from agentq_cli.model.branches import conversation_branch, task_branch
 from agentq_cli.trees import register
 from agentq_cli.trees.records import TreeRecord, tree_name
 
@@ -64,7 +64,8 @@ class TreeWork:
         """Make a tree with its record."""
         git = Git(str(self.path), self.environ)
         repository = find_repository(git)
-        branch = session_branch(session) if seq is None else task_branch(session, seq)
+        key = fields.get("conversation")
+        branch = conversation_branch(session, key) if seq is None else task_branch(session, seq)
         path = tree_path(str(self.trees), tree_name(repository.common, branch))
         start = self.git("rev-parse", base)
         register.add(

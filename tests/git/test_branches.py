@@ -13,6 +13,7 @@ from sampling import WIDE
 
 from agentq_cli.base.names import CHARACTERS, LETTERS, is_name
 from agentq_cli.git import branches, refusals
+from agentq_cli.model.branches import FIRST
 
 PIECES = st.sampled_from([".", "..", ".lock", "lock", "-", "_", "a", "A", "7", "HEAD", "s", "t"])
 SESSIONS = st.one_of(
@@ -22,12 +23,18 @@ SESSIONS = st.one_of(
 NUMBERS = st.integers(1, 10**9)
 
 
-@given(SESSIONS, NUMBERS)
-def test_a_name_leads_back_to_its_session_and_task(session: str, number: int) -> None:
+@given(SESSIONS, SESSIONS, NUMBERS)
+def test_a_name_leads_back_to_its_line_of_work(session: str, key: str, number: int) -> None:
     assert is_name(session)
-    assert branches.line_of(branches.session_branch(session)) == (session, None)
-    assert branches.line_of(branches.task_branch(session, number)) == (session, number)
+    assert branches.line_of(branches.conversation_branch(session, None)) == (session, None, FIRST)
+    assert branches.line_of(branches.conversation_branch(session, key)) == (session, None, key)
+    assert branches.line_of(branches.task_branch(session, number)) == (session, number, None)
     assert branches.run_of(branches.snapshot_ref(session, number, 0)) == (session, number, 0)
+
+
+def test_the_first_conversation_has_the_branch_of_its_session() -> None:
+    assert branches.conversation_branch("docs", FIRST) == branches.conversation_branch("docs", None) == "agentq/s/docs"
+    assert branches.conversation_branch("docs", "2") == "agentq/c/docs/2"
 
 
 @given(SESSIONS)
@@ -40,7 +47,10 @@ def test_most_sessions_are_seen_as_they_are(session: str) -> None:
 @given(st.lists(SESSIONS, min_size=40, max_size=40), NUMBERS)
 def test_git_takes_every_name(sessions: list[str], number: int) -> None:
     """Asked with the check that git makes before it stores a ref, for many names at once."""
-    names = [f"refs/heads/{branches.session_branch(each)}" for each in sessions]
+    names = [f"refs/heads/{branches.conversation_branch(each, None)}" for each in sessions]
+    names += [
+        f"refs/heads/{branches.conversation_branch(*each)}" for each in zip(sessions, reversed(sessions), strict=True)
+    ]
     names += [f"refs/heads/{branches.task_branch(each, number)}" for each in sessions]
     names += [branches.snapshot_ref(each, number, 1) for each in sessions]
     assert refused(names) == set()
@@ -74,6 +84,13 @@ def refused(names: list[str]) -> set[str]:
         "agentq/t/a",
         "agentq/t/a/b",
         "agentq/s/a/b",
+        "agentq/c/a",
+        "agentq/c/a/",
+        "agentq/c//b",
+        "agentq/c/a/1",
+        "agentq/c/a/b/c",
+        "agentq/c/a/b%2Ec",
+        "agentq/c/a%2Eb/c",
     ],
 )
 def test_another_branch_is_no_default_one(branch: str) -> None:

@@ -18,7 +18,9 @@ from agentq_cli.engines.local.queries import statement
 
 FILTERS = dict.fromkeys(("session", "seq", "series", "agent", "label", "since", "until", "status", "recurring"))
 PAGE = FILTERS | {"at": 0, "after_session": "", "after_seq": 0, "limit": 500}
-GROUP = {"session": "", "agent": "", "priority": 0, "shares": 0, "retry": 0, "directory": ""}
+GROUP = dict.fromkeys(("session", "agent", "directory", "conversation_key"), "") | dict.fromkeys(
+    ("priority", "shares", "retry"), 0
+)
 
 LISTED = FILTERS | {"before": 9, "limit": 9}
 FOLLOWED = {"after": 0, "session": None, "seq": None, "since": None, "limit": 9}
@@ -27,12 +29,12 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
     (
         "dispatch.next_head",
         GROUP | {"now": NOON},
-        "t USING INDEX tasks_ready ((session,agent,priority,shares,retry,directory,due_at)>",
+        "t USING INDEX tasks_ready ((session,agent,priority,shares,retry,directory,conversation_key,due_at)>",
     ),
     (
         "dispatch.next_head_of",
-        {"session": "a", "agent": "", "priority": 0, "shares": 0, "retry": 0, "directory": "", "now": NOON},
-        "t USING INDEX tasks_ready (session=? AND (agent,priority,shares,retry,directory,due_at)>",
+        GROUP | {"session": "a", "now": NOON},
+        "t USING INDEX tasks_ready (session=? AND (agent,priority,shares,retry,directory,conversation_key,due_at)>",
     ),
     ("dispatch.changed", {"after": 9}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
     ("dispatch.paused_sessions", {}, "sessions USING INDEX sessions_paused"),

@@ -45,7 +45,8 @@ def modules(requirement: str) -> set[str]:
 
 def requirements() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["fleet"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["fleet"], *extras["mcp"]]
     return [each for each in wanted if re.split(r"[^\w.-]", each)[0] not in DATA]
 
 

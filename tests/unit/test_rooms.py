@@ -17,6 +17,7 @@ QUEUE_TESTS = Path(__file__).parent.parent / "queue"
 
 FLOORS = (
     ("__main__", "manual"),
+    ("mcp",),
     ("cli",),
     ("commands", "top"),
     ("diagnose",),

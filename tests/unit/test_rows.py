@@ -58,6 +58,7 @@ def test_every_field_of_a_launch_comes_back() -> None:
         land="main",
         land_as="squash",
         push="origin",
+        conversation_key="fix",
     )
     assert rows.launch(rows.launch_text(launch)) == launch
     assert rows.launch(rows.launch_text(Launch())) == Launch()

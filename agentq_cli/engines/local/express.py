@@ -168,6 +168,8 @@ def store_new(directory: str, new: NewTask, now: int, *, max_queued: int) -> tup
 
     due_at = now if new.due_at is None else new.due_at
     task = rows.work_columns(new.work) | {"status": "queued", "created_at": now, "due_at": due_at}
+    if new.work.given_key is not None:
+        task["conversation_key"] = new.work.given_key
     variables = environment.text(new.captured)
     return store(directory, new.session, task, variables, now, max_queued=max_queued)
 

@@ -8,13 +8,20 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.transaction import Reading, Row
 
-COLUMNS = {"session": 0, "agent": 2, "priority": 3, "shares": 7, "retry": 6, "directory": 9}
+COLUMNS = {"session": 0, "agent": 2, "priority": 3, "shares": 7, "retry": 6, "directory": 9, "conversation_key": 10}
 """What makes a group, by its columns of a head."""
 
 LEAST = -1 << 31
 """Below every priority."""
 
-FIRST: Mapping[str, object] = {"agent": "", "priority": LEAST, "shares": 0, "retry": 0, "directory": ""}
+FIRST: Mapping[str, object] = {
+    "agent": "",
+    "priority": LEAST,
+    "shares": 0,
+    "retry": 0,
+    "directory": "",
+    "conversation_key": "",
+}
 """Before the first group of a session."""
 
 

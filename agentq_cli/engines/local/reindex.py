@@ -88,9 +88,12 @@ def _workers(write: SessionWrite, host: str) -> list[str]:
     """Restore the worker of a run that the index forgot, so that recovery watches it; drop a worker without a run."""
     database = write.database
     live = {}
-    for seq, attempt, agent, shares, cwd, argv, edited, has_tree in database.execute(REINDEX["running"]).fetchall():
+    for seq, attempt, agent, shares, key, cwd, argv, edited, has_tree in database.execute(
+        REINDEX["running"]
+    ).fetchall():
         live[seq] = attempt
         values = {"session": write.session, "seq": seq, "attempt": attempt, "agent": agent, "shares": shares}
+        values["conversation_key"] = key
         # Whether its agent edits is not stored: if it does not, others wait for it in vain, but only until it ends.
         directory = None if edited is None else os.path.realpath(edited)
         if has_tree:

@@ -44,7 +44,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "task_runs": ("id", *Run.__slots__, "posted"),
     "events": EVENT,
     "holds": ("scope", "name", "kind", "since", "until", "reason", "count"),
-    "conversations": ("session", "agent", "id", "used_at"),
+    "conversations": ("session", "agent", "key", "id", "used_at"),
     "delivered": ("session", "message_id", "status", "task", "detail", "at"),
     "messages": ("session", "id", "kind", "content", "created_at"),
     "pruned_runs": (*PRUNED, "duration_ms", "wait_ms", "landed", "nothing_to_land"),

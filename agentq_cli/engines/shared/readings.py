@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agentq_cli.engines.shared.figures import Figures
-    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.sessions import Conversation, Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
     from agentq_cli.model.workers import Worker
     from agentq_cli.policy.admission import Gate
@@ -69,11 +69,31 @@ class Readings(Attendance, Pauses):
             paused=paused,
             reason=reason,
             conversation=conversations[0][1] if conversations else None,
-            conversations=dict(conversations),
+            conversations=dict(reversed(conversations)),  # of each agent the one used last
             parallel=None,
             path=self.here.session(name),
             host=host,
         )
+
+    def pool(self, session: str) -> list[Conversation]:
+        from agentq_cli.model.sessions import Conversation
+
+        self.known(session)
+        with self.of_session(session) as reading:
+            known = reading.ask("read.pool")
+        used = {row[0]: row[1:] for row in self.reading.ask("read.conversation_figures", {"session": session})}
+        running = {
+            (each.agent, each.conversation_key): each.id
+            for each in self.workers()
+            if each.session == session and each.conversation_key and each.agent
+        }
+        found = []
+        for agent, key, id, used_at in known:
+            tasks, tokens_in, tokens_out = used.get(id, (0, None, None))
+            run = running.pop((agent, key), None)
+            found.append(Conversation(key, agent, id, tasks, tokens_in, tokens_out, used_at, run))
+        new = [Conversation(str(key), str(agent), None, running=run) for (agent, key), run in running.items()]
+        return sorted(found + new, key=lambda each: (each.key, each.agent))
 
     def pause_reason(self, session: str) -> str | None:
         found = self.reading.ask("read.session", {"name": session})
@@ -132,7 +152,6 @@ class Readings(Attendance, Pauses):
 
         around = self.surroundings(
             task.session,
-            task.work.agent,
             workers=self.workers(),
             holds=self.holds(),
             jobs=jobs,
@@ -148,7 +167,6 @@ class Readings(Attendance, Pauses):
     def surroundings(
         self,
         session: str,
-        agent: str | None,
         *,
         workers: Sequence[Worker],
         holds: Sequence[Hold],
@@ -169,8 +187,8 @@ class Readings(Attendance, Pauses):
             session_reason=reason,
             holds=holds,
             session_runs=[worker.id for worker in lane],
-            conversation_runs=[worker.id for worker in lane if worker.shares_conversation and worker.agent == agent],
-            retrying=[str(Address(session, seq)) for (seq,) in retrying],
+            lines=[(each.id, (each.agent or "", each.conversation_key)) for each in lane if each.conversation_key],
+            retrying={str(Address(session, seq)): (agent, key) for seq, agent, key in retrying},
             parallel=parallel,
             workers=len(workers),
             jobs=jobs,

@@ -344,12 +344,14 @@ class Pauses(Given):
         self.ring()
         return changed
 
-    def reset_conversation(self, session: str, agent: str | None, *, actor: Actor = Actor.USER) -> list[str]:
+    def reset_conversation(
+        self, session: str, agent: str | None, key: str | None = None, *, actor: Actor = Actor.USER
+    ) -> list[str]:
         from agentq_cli.engines.steps import change
 
         self.known(session)
         with self.in_session(session, actor=actor) as write:
-            return change.reset(write, agent)
+            return change.reset(write, agent, key)
 
     def pause_agent(self, agent: str | None, *, reason: str | None) -> None:
         from agentq_cli.engines.steps import holds

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, WrongState
-from agentq_cli.engines.steps import dependencies, edits, finish, keys, pruned, series
+from agentq_cli.engines.steps import dependencies, edits, finish, keys, lines, pruned, series
 from agentq_cli.model.actions import Trigger, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
@@ -143,6 +143,7 @@ def resume(write: Transaction, address: Address) -> Task:
         dep_failed=None,
         arriving=task.rearms and not task.begun,
     )
+    resumed = resumed if blocked else lines.follow(write, resumed)
     write.save(task, resumed, event="resume")
     return resumed
 
@@ -163,25 +164,28 @@ def pause_session(write: Transaction, *, reason: str | None, paused: bool) -> bo
     return changed
 
 
-def reset(write: Transaction, agent: str | None) -> list[str]:
-    """Make the next task of a session begin a new conversation, with one agent or (None) with all; the ids of the
-    dropped conversations are in the events. A run that continues one is left alone, and the conversation that it began
-    is not continued either.
+def reset(write: Transaction, agent: str | None, key: str | None) -> list[str]:
+    """Make the next task of a session, or of one of its lines of work, begin a new conversation, with one agent or
+    (None) with all; the ids of the dropped conversations are in the events. A run that continues one is left alone, and
+    the conversation that it began is not continued either.
 
     Returns the agents that had a conversation to drop.
     """
-    known: dict[str, str] = dict(write.ask("dispatch.conversations"))
-    running = write.ask("dispatch.in_conversation", {"session": write.session})
-    for name, seq, attempt in running:
-        if agent in (None, name):
-            values = {"name": f"given up by {name}", "value": f"{seq}.{attempt}"}
-            write.tell("dispatch.set_session_state", values)
-    given_up = [name for name in dict.fromkeys((*known, *(row[0] for row in running))) if agent in (None, name)]
-    for name in given_up:
-        write.tell("dispatch.forget_conversation", {"agent": name, "id": None})
-        which = f"conversation '{known[name]}'" if name in known else "the conversation that runs"
+
+    def is_meant(name: str, line: str) -> bool:
+        return agent in (None, name) and key in (None, line)
+
+    known = {(name, line): id for name, line, id in write.ask("dispatch.conversations") if is_meant(name, line)}
+    running = [row for row in write.ask("dispatch.in_conversation", {"session": write.session}) if is_meant(*row[:2])]
+    for name, line, seq, attempt in running:
+        values = {"name": f"given up by {name} {line}", "value": f"{seq}.{attempt}"}
+        write.tell("dispatch.set_session_state", values)
+    given_up = dict.fromkeys((*known, *((name, line) for name, line, *_ in running)))
+    for name, line in given_up:
+        write.tell("dispatch.forget_conversation", {"agent": name, "key": line})
+        which = f"conversation '{known[name, line]}'" if (name, line) in known else "the conversation that runs"
         write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
-    return given_up
+    return list(dict.fromkeys(name for name, _ in given_up))
 
 
 def edit(write: Transaction, address: Address, change: Edit) -> Task:
@@ -257,13 +261,21 @@ def reply(write: Transaction, address: Address, prompt: str) -> Task:
     conversation = str(found[0][0])
     work = replace(task.work, prompt=prompt, launch=replace(launch, continues=conversation))
     reason = f"goes on in conversation {conversation}"
-    replied = _asked(task, replace(task, work=work))
+    key = lines.of_conversation(write, task.work.agent, conversation)
+    if key is not None and not task.work.in_line:
+        raise WrongState(
+            f"task '{address}': its conversation is that of line '{key}', and the task is isolated by now;"
+            f" `agentq retry {address} --context session --conversation {key} --prompt TEXT` goes on in it"
+        )
+    key = key or task.conversation_key
+    replied = _asked(task, replace(task, work=work, conversation_key=key))
     return _again(write, task, replied, Trigger.REPLY, due_at=write.now, reason=reason)
 
 
 def _asked(before: Task, after: Task) -> Task:
     """The changed task, of which the runs so far were asked something else if its words are other ones, or its agent:
     then it does not go on with what they left to land."""
+    after = lines.moved(before, after)
     if all(getattr(before.work, name) == getattr(after.work, name) for name in WORDS):
         return after
     return replace(after, work=replace(after.work, launch=replace(after.work.launch, other_words=before.runs)))
@@ -283,15 +295,18 @@ def _again(
     if work.after != task.work.after:
         dependencies.enter(write, task.seq, work.after)
     expired = work.expires_at is not None and work.expires_at <= write.now
+    blocked = dependencies.waits(write, changed)
     again = task.unbegun(
         work=replace(work, expires_at=None) if expired else work,
-        status=Status.BLOCKED if dependencies.waits(write, changed) else Status.QUEUED,
+        status=Status.BLOCKED if blocked else Status.QUEUED,
         due_at=due_at,
         trigger=trigger,
         # Its series has continued without it: from now on it is separate, and makes no next occurrence.
         extra=task.series is not None,
         arriving=False,
+        conversation_key=changed.conversation_key,
     )
+    again = again if blocked else lines.follow(write, again)
     write.save(task, again, event=trigger.value, reason=reason)
     return again
 

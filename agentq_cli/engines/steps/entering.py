@@ -37,6 +37,7 @@ class Entering(NamedTuple):
     recurrence: Recurrence | None
     arriving: bool
     extra: bool
+    conversation_key: str | None
 
 
 def entered(
@@ -69,6 +70,7 @@ def entered(
         recurrence,
         arriving,
         extra,
+        new.work.given_key,
     )
 
 

@@ -58,7 +58,7 @@ def finish(write: Transaction, run: RunId, outcome: Outcome, *, posted: bool, ji
         event, name = hook
         write.record(event, run.seq, run=run, reason=landed.shown(outcome.landing), hook=name)
     if task.work.agent and keeps_conversation(write, task, run):
-        _keep_conversation(write, run, task.work.agent, outcome, forget=lost or outcome.conversation_full)
+        _keep_conversation(write, run, task, outcome, forget=lost or outcome.conversation_full)
     write.tell("dispatch.delete_worker", run._asdict())
     return after
 
@@ -205,20 +205,20 @@ def keeps_conversation(write: Transaction, task: Task, run: RunId) -> bool:
     """Whether the conversation of this run is its session's. A reply may go on in an older one, which stays that."""
     if not task.work.shares_conversation or task.work.launch.continues is None:
         return task.work.shares_conversation
+    key = task.conversation_key
     own = [row[0] for row in write.ask("dispatch.conversation_of_run", run._asdict())]
-    current = [row[0] for row in write.ask("dispatch.conversation", {"agent": task.work.agent})]
+    current = [row[0] for row in write.ask("dispatch.conversation", {"agent": task.work.agent, "key": key})]
     return bool(current) and current[0] in (task.work.launch.continues, *own)
 
 
-def _keep_conversation(write: Transaction, run: RunId, agent: str, outcome: Outcome, *, forget: bool) -> None:
-    conversation = outcome.conversation
+def _keep_conversation(write: Transaction, run: RunId, task: Task, outcome: Outcome, *, forget: bool) -> None:
+    conversation, line = outcome.conversation, {"agent": task.work.agent, "key": task.conversation_key}
     if conversation is None and outcome.status is RunStatus.SUCCESS:
         ((conversation,),) = write.ask("dispatch.conversation_of_run", run._asdict())
     if forget:
-        write.tell("dispatch.forget_conversation", {"agent": agent, "id": None})
+        write.tell("dispatch.forget_conversation", line)
     elif conversation:
-        values = run._asdict() | {"agent": agent, "id": conversation, "at": write.now}
-        write.tell("dispatch.keep_conversation", values)
+        write.tell("dispatch.keep_conversation", run._asdict() | line | {"id": conversation, "at": write.now})
 
 
 def spent(reading: Reading, task: Task) -> float:

@@ -1,53 +1,58 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of each (session, agent, priority, shares, retry, directory and needs): one row a group is visited,
+-- The earliest row of each (session, agent, priority, shares, retry, directory and needs, line): one row a group is visited,
 -- however many wait. What may hold a row back holds its whole group, so no head hides one that may start. A host may be
 -- unable to run what needs something: so that is part of the group, as a digest, since it may be long.
 -- name: heads
 WITH RECURSIVE heads AS (
-    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place,
+            t.line
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
-     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1)
+     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.line, t.due_at, t.seq LIMIT 1)
   UNION ALL
     SELECT n.* FROM heads h CROSS JOIN LATERAL
-    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place,
+            t.line
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now)
-       AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.place)
-         > (h.session, h.of_agent, h.priority, h.shares, h.retry, h.place)
-     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) n
+       AND (t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.line)
+         > (h.session, h.of_agent, h.priority, h.shares, h.retry, h.place, h.line)
+     ORDER BY t.session, t.of_agent, t.priority, t.shares, t.retry, t.place, t.line, t.due_at, t.seq LIMIT 1) n
 )
 SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h.shares, s.last_start_at, h.directory,
-       h.needs, CASE WHEN s.host_key IS NOT NULL
+       h.line, h.needs, CASE WHEN s.host_key IS NOT NULL
                      THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
 FROM heads h JOIN agentq.sessions s ON s.name = h.session
-ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
+ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place, h.line
 
 -- The same within some sessions, whose names are given with commas between them.
 -- name: heads_of
 WITH RECURSIVE heads AS (
     SELECT f.* FROM unnest(string_to_array(:sessions, ',')) AS w (name) CROSS JOIN LATERAL
-    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place,
+            t.line
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = w.name
-     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) f
+     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.line, t.due_at, t.seq LIMIT 1) f
   UNION ALL
     SELECT n.* FROM heads h CROSS JOIN LATERAL
-    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place
+    (SELECT t.session, t.seq, t.of_agent, t.priority, t.due_at, t.expires, t.retry, t.shares, t.directory, t.needs, t.place,
+            t.line
      FROM agentq.tasks t
      WHERE t.status = 'queued' AND (t.expires IS NULL OR t.expires > :now) AND t.session = h.session
-       AND (t.of_agent, t.priority, t.shares, t.retry, t.place) > (h.of_agent, h.priority, h.shares, h.retry, h.place)
-     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.due_at, t.seq LIMIT 1) n
+       AND (t.of_agent, t.priority, t.shares, t.retry, t.place, t.line) > (h.of_agent, h.priority, h.shares, h.retry, h.place, h.line)
+     ORDER BY t.of_agent, t.priority, t.shares, t.retry, t.place, t.line, t.due_at, t.seq LIMIT 1) n
 )
 SELECT h.session, h.seq, h.of_agent, h.priority, h.due_at, h.expires, h.retry, h.shares, s.last_start_at, h.directory,
-       h.needs, CASE WHEN s.host_key IS NOT NULL
+       h.line, h.needs, CASE WHEN s.host_key IS NOT NULL
                      THEN CAST(json_build_array(s.host_key, s.host, s.host_key = :host_key) AS text) END
 FROM heads h CROSS JOIN LATERAL (SELECT * FROM agentq.sessions WHERE name = h.session LIMIT 1) s
-ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place
+ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place, h.line
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
--- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
+-- on, runs of others; whether the supervisor that asks is on record; how many tasks `jobs` lets run at once; and whether
+-- the queue is paused, or each of the sessions that the supervisor serves.
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'
@@ -62,7 +67,14 @@ SELECT
             AND (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)) AS strangers,
   false AS unsettled,
   EXISTS (SELECT 1 FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id) AS known,
-  (SELECT count FROM agentq.holds WHERE scope = 'jobs') AS jobs
+  (SELECT count FROM agentq.holds WHERE scope = 'jobs') AS jobs,
+  EXISTS (SELECT 1 FROM agentq.holds WHERE scope = 'queue')
+    OR EXISTS (SELECT 1 FROM agentq.supervisors s
+               WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id AND s.sessions <> '[]'
+                 AND NOT EXISTS (SELECT 1 FROM json_array_elements_text(CAST(s.sessions AS json)) AS served (name)
+                                 WHERE served.name NOT IN (SELECT p.name FROM agentq.sessions p
+                                                           WHERE p.paused_at IS NOT NULL)))
+    AS paused
 
 -- What shows whether anything may have changed: the newest event. Not its sequence, which counts what is not committed.
 -- name: marks
@@ -73,10 +85,10 @@ SELECT session FROM agentq.events WHERE id > :after
 
 -- The last column is whether the run is on this host.
 -- name: running
-SELECT session, agent, shares, directory, CAST(host IS NOT DISTINCT FROM :host_id AS integer) FROM agentq.workers
+SELECT session, agent, conversation_key, directory, CAST(host IS NOT DISTINCT FROM :host_id AS integer) FROM agentq.workers
 
 -- name: retrying
-SELECT session, seq, of_agent, shares FROM agentq.tasks WHERE status = 'queued' AND retry = 1
+SELECT session, seq, of_agent, line FROM agentq.tasks WHERE status = 'queued' AND retry = 1
 
 -- name: paused_sessions
 SELECT name FROM agentq.sessions WHERE paused_at IS NOT NULL
@@ -101,8 +113,11 @@ GROUP BY t.session
 -- name: insert_worker
 WITH fits AS (DELETE FROM agentq.unfit WHERE session = :session AND seq = :seq)
 INSERT INTO agentq.workers
-  (session, seq, attempt, agent, shares, claimed_at, host, pid, start_time, boot_id, directory)
-VALUES (:session, :seq, :attempt, :agent, :shares, :at, :host_id, :pid, :start_time, :boot_id, :directory)
+  (session, seq, attempt, agent, shares, claimed_at, host, pid, start_time, boot_id, directory,
+   conversation_key)
+VALUES
+  (:session, :seq, :attempt, :agent, :shares, :at, :host_id, :pid, :start_time, :boot_id, :directory,
+   :conversation_key)
 
 -- name: delete_worker
 DELETE FROM agentq.workers WHERE session = :session AND seq = :seq AND attempt = :attempt
@@ -152,7 +167,28 @@ WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 
 -- It can be continued where its files are.
 -- name: conversation
-SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent AND host = :host_key
+SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent AND key = :key AND host = :host_key
+
+-- The lines of an agent, or of all ('' is a command, which has none of its own), with whether they go on on this host.
+-- name: known_lines
+SELECT key, id, used_at, CAST(host IS NOT DISTINCT FROM :host_key AS integer) FROM agentq.conversations
+WHERE session = :session AND (agent = :agent OR :agent = '') ORDER BY key
+
+-- Those that are in use, and those that a task waits in for its retry.
+-- name: lines_in_use
+SELECT agent, conversation_key, 0 AS waits FROM agentq.workers WHERE session = :session AND conversation_key IS NOT NULL
+UNION ALL
+SELECT of_agent, line, 1 FROM agentq.tasks
+WHERE session = :session AND status = 'queued' AND retry = 1 AND line <> ''
+  AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
+
+-- Those that tasks of an agent are in or are to continue.
+-- name: wanted_lines
+SELECT DISTINCT line FROM agentq.tasks
+WHERE session = :session AND of_agent = :agent AND ended_at IS NULL AND line <> ''
+
+-- name: line_of
+SELECT conversation_key FROM agentq.tasks WHERE session = :session AND seq = :seq
 
 -- name: conversation_directory
 SELECT cwd FROM agentq.task_runs
@@ -161,29 +197,33 @@ WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT
 -- name: conversation_of_run
 SELECT conversation FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
--- Not for a run that was still running when its conversation was dropped.
+-- Not for a run that was still running when its conversation was dropped, and not if it is another line's.
 -- name: keep_conversation
-INSERT INTO agentq.conversations (session, agent, id, used_at, host)
-SELECT :session, :agent, :id, :at, :host_key WHERE NOT EXISTS
+INSERT INTO agentq.conversations (session, agent, key, id, used_at, host)
+SELECT :session, :agent, :key, :id, :at, :host_key WHERE NOT EXISTS
   (SELECT 1 FROM agentq.session_state
-   WHERE session = :session AND name = 'given up by ' || :agent AND value = CAST(:seq AS text) || '.' || CAST(:attempt AS text))
-ON CONFLICT (session, agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at, host = excluded.host
+   WHERE session = :session AND name = 'given up by ' || :agent || ' ' || :key
+     AND value = CAST(:seq AS text) || '.' || CAST(:attempt AS text))
+  AND NOT EXISTS
+  (SELECT 1 FROM agentq.conversations WHERE session = :session AND agent = :agent AND id = :id AND key <> :key)
+ON CONFLICT (session, agent, key) DO UPDATE SET id = excluded.id, used_at = excluded.used_at, host = excluded.host
 
 -- name: forget_conversation
-DELETE FROM agentq.conversations WHERE session = :session AND agent = :agent AND (:id IS NULL OR id = :id)
+DELETE FROM agentq.conversations WHERE session = :session AND agent = :agent AND key = :key
 
 -- name: conversations
-SELECT agent, id FROM agentq.conversations WHERE session = :session ORDER BY agent
+SELECT agent, key, id FROM agentq.conversations WHERE session = :session ORDER BY agent, key
 
 -- name: in_conversation
-SELECT agent, seq, attempt FROM agentq.workers WHERE session = :session AND shares = 1
+SELECT agent, conversation_key, seq, attempt FROM agentq.workers
+WHERE session = :session AND conversation_key IS NOT NULL AND agent <> ''
 
 -- name: run_conversation
 UPDATE agentq.task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- name: register
-INSERT INTO agentq.supervisors (pid, start_time, boot_id, host, jobs, sessions, started_at, renewed_at)
-VALUES (:pid, :start_time, :boot_id, :host_id, :jobs, :sessions, :started_at, :renewed_at)
+INSERT INTO agentq.supervisors (pid, start_time, boot_id, host, jobs, sessions, started_at, renewed_at, state, since)
+VALUES (:pid, :start_time, :boot_id, :host_id, :jobs, :sessions, :started_at, :renewed_at, :state, :started_at)
 
 -- name: renew
 UPDATE agentq.supervisors SET renewed_at = :renewed_at, jobs = :jobs
@@ -191,6 +231,29 @@ WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
 -- name: set_gates
 UPDATE agentq.supervisors SET gates = :gates WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: supervisor
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates, state, since, last_result,
+       NULL AS ended_at, NULL AS reason
+FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: set_state
+UPDATE agentq.supervisors
+SET since = CASE WHEN state = :state THEN since ELSE :at END, state = :state, last_result = :last_result
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: add_ended
+INSERT INTO agentq.ended_supervisors
+  (pid, start_time, boot_id, host, host_key, jobs, sessions, started_at, last_result, ended_at, reason)
+SELECT s.pid, s.start_time, s.boot_id, :host, coalesce(h.key, ''), s.jobs, s.sessions, s.started_at, :last_result, :at,
+       :reason
+FROM agentq.supervisors s LEFT JOIN agentq.hosts h ON h.id = s.host
+WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id
+
+-- name: forget_ended
+DELETE FROM agentq.ended_supervisors
+WHERE host = :host
+  AND id NOT IN (SELECT id FROM agentq.ended_supervisors WHERE host = :host ORDER BY id DESC LIMIT :kept)
 
 -- name: unregister
 DELETE FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
@@ -235,7 +298,7 @@ ORDER BY attempt DESC LIMIT 1
 -- Runs without a command line started no agent: they only checked and landed.
 -- A conversation on another host is none here.
 -- name: last_attempt
-SELECT agent, CASE WHEN host_key = :host_key THEN conversation END, failure_class, finished_at FROM agentq.task_runs
+SELECT agent, CASE WHEN host_key = :host_key THEN conversation END, failure_class FROM agentq.task_runs
 WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
 
 -- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.

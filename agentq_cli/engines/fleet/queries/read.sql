@@ -81,20 +81,37 @@ SELECT min(due_at) FROM agentq.tasks WHERE session = :session AND status = 'queu
 -- name: conversations
 SELECT agent, id FROM agentq.conversations WHERE session = :session ORDER BY used_at DESC
 
+-- name: pool
+SELECT agent, key, id, used_at FROM agentq.conversations WHERE session = :session ORDER BY key, agent
+
+-- What the runs in each conversation of a session used; NULL if none said.
+-- name: conversation_figures
+SELECT conversation, count(DISTINCT seq), CAST(sum(tokens_in) AS bigint) AS tokens_in,
+       CAST(sum(tokens_out) AS bigint) AS tokens_out
+FROM agentq.task_runs WHERE session = :session AND conversation IS NOT NULL GROUP BY conversation
+
 -- name: workers
 SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
-       w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
+       w.directory, w.conversation_key, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
 FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host ORDER BY w.claimed_at, w.session, w.seq
 
 -- name: worker
 SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
-       w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
+       w.directory, w.conversation_key, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
 FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host WHERE w.session = :session AND w.seq = :seq
 
 -- name: supervisors
-SELECT s.pid, s.start_time, s.boot_id, s.jobs, s.sessions, s.started_at, s.renewed_at, s.gates,
+SELECT s.pid, s.start_time, s.boot_id, s.jobs, s.sessions, s.started_at, s.renewed_at, s.gates, s.state, s.since,
+       s.last_result, NULL AS ended_at, NULL AS reason,
        h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), h.beat_at, h.lease_ms
 FROM agentq.supervisors s LEFT JOIN agentq.hosts h ON h.id = s.host ORDER BY s.started_at, s.pid
+
+-- Newest end first.
+-- name: ended_supervisors
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, 0 AS renewed_at, NULL AS gates,
+       'ended' AS state, ended_at AS since, last_result, ended_at, reason,
+       host, CAST(host_key <> :host_key AS integer)
+FROM agentq.ended_supervisors ORDER BY ended_at DESC, id DESC
 
 -- name: events_newest
 SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM agentq.events
@@ -142,7 +159,7 @@ WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priorit
 
 -- Sorted by what is no index's order, so that none is walked for that.
 -- name: session_retrying
-SELECT seq FROM agentq.tasks
+SELECT seq, of_agent, line FROM agentq.tasks
 WHERE session = :session AND status = 'queued' AND retry = 1
   AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
 ORDER BY due_at + 0, seq

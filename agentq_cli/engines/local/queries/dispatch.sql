@@ -1,29 +1,31 @@
 -- Picking, claiming, finishing, adopting.
 
--- The earliest row of the next (session, agent, priority, shares, retry, directory). Repeated, it visits one row per group,
--- however many wait. What may hold a row back holds its whole group, so no head hides one that may start. For "greater"
+-- The earliest row of the next (session, agent, priority, shares, retry, directory, line). Repeated, it visits one row per
+-- group, however many wait. What may hold a row back holds its whole group, so no head hides one that may start. For "greater"
 -- SQLite seeks to the equal rows and skips them one by one; x'ff' is beyond every due time, so there are none.
 -- name: next_head
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at,
-       t.directory
+       t.directory, t.conversation_key
 FROM tasks t INDEXED BY tasks_ready JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now)
-  AND (t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at)
-    > (:session, :agent, :priority, :shares, :retry, :directory, x'ff')
-ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at, t.seq LIMIT 1
+  AND (t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key,
+       t.due_at)
+    > (:session, :agent, :priority, :shares, :retry, :directory, :conversation_key, x'ff')
+ORDER BY t.session, t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at, t.seq LIMIT 1
 
 -- The same within one session.
 -- name: next_head_of
 SELECT t.session, t.seq, t.agent, t.priority, t.due_at, t.expires_at, t.retry, t.shares, s.last_start_at,
-       t.directory
+       t.directory, t.conversation_key
 FROM tasks t INDEXED BY tasks_ready CROSS JOIN sessions s ON s.name = t.session
 WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND t.session = :session
-  AND (t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at)
-    > (:agent, :priority, :shares, :retry, :directory, x'ff')
-ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.due_at, t.seq LIMIT 1
+  AND (t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at)
+    > (:agent, :priority, :shares, :retry, :directory, :conversation_key, x'ff')
+ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at, t.seq LIMIT 1
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
--- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
+-- on, runs of others; whether the supervisor that asks is on record; how many tasks `jobs` lets run at once; and whether
+-- the queue is paused, or each of the sessions that the supervisor serves.
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_expiring
@@ -33,7 +35,13 @@ SELECT
   EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
   EXISTS (SELECT 1 FROM unsettled),
   EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
-  (SELECT count FROM holds WHERE scope = 'jobs')
+  (SELECT count FROM holds WHERE scope = 'jobs'),
+  EXISTS (SELECT 1 FROM holds WHERE scope = 'queue')
+    OR EXISTS (SELECT 1 FROM supervisors AS s
+               WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id AND s.sessions <> '[]'
+                 AND NOT EXISTS (SELECT 1 FROM json_each(s.sessions)
+                                 WHERE value NOT IN (SELECT name FROM sessions INDEXED BY sessions_paused
+                                                     WHERE paused_at IS NOT NULL)))
 
 -- What shows whether anything may have changed: the last id that an event was given, even if it has been pruned since,
 -- and how often an index was rebuilt.
@@ -54,10 +62,10 @@ SELECT session FROM events WHERE id > :after
 
 -- With several hosts the last column is whether the run is on this one.
 -- name: running
-SELECT session, agent, shares, directory, 1 FROM workers
+SELECT session, agent, conversation_key, directory, 1 FROM workers
 
 -- name: retrying
-SELECT session, seq, agent, shares FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1
+SELECT session, seq, agent, conversation_key FROM tasks INDEXED BY tasks_retrying WHERE status = 'queued' AND retry = 1
 
 -- name: paused_sessions
 SELECT name FROM sessions INDEXED BY sessions_paused WHERE paused_at IS NOT NULL
@@ -80,8 +88,9 @@ WHERE h.scope = 'agent' AND h.kind = 'rate_limited' AND h.until > :now AND t.sta
 GROUP BY session
 
 -- name: insert_worker
-INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, directory)
-VALUES (:session, :seq, :attempt, :agent, :shares, :at, :pid, :start_time, :boot_id, :directory)
+INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, directory,
+                     conversation_key)
+VALUES (:session, :seq, :attempt, :agent, :shares, :at, :pid, :start_time, :boot_id, :directory, :conversation_key)
 
 -- name: is_live
 SELECT 1 FROM workers WHERE session = :session AND seq = :seq AND attempt = :attempt
@@ -126,7 +135,28 @@ UPDATE workers SET stop = :reason, stop_actor = :actor
 WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 
 -- name: conversation
-SELECT id, used_at FROM conversations WHERE agent = :agent
+SELECT id, used_at FROM conversations WHERE agent = :agent AND key = :key
+
+-- The lines of an agent, or of all ('' is a command, which has none of its own), with whether they go on on this host.
+-- name: known_lines
+SELECT key, id, used_at, 1 FROM conversations
+WHERE (agent = :agent OR :agent = '') ORDER BY key
+
+-- Those that are in use, and those that a task waits in for its retry.
+-- name: lines_in_use
+SELECT agent, conversation_key, 0 AS waits FROM workers WHERE session = :session AND conversation_key IS NOT NULL
+UNION ALL
+SELECT agent, conversation_key, 1 FROM tasks INDEXED BY tasks_retrying
+WHERE session = :session AND status = 'queued' AND retry = 1 AND conversation_key <> ''
+  AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
+
+-- Those that tasks of an agent are in or are to continue.
+-- name: wanted_lines
+SELECT DISTINCT conversation_key FROM tasks INDEXED BY tasks_lines
+WHERE session = :session AND agent = :agent AND ended_at IS NULL AND conversation_key <> ''
+
+-- name: line_of
+SELECT conversation_key FROM messages_in WHERE seq = :seq
 
 -- name: conversation_directory
 SELECT cwd FROM task_runs INDEXED BY task_runs_session
@@ -135,28 +165,31 @@ WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT
 -- name: conversation_of_run
 SELECT conversation FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
--- Not for a run that was still running when its conversation was dropped.
+-- Not for a run that was still running when its conversation was dropped, and not if it is another line's.
 -- name: keep_conversation
-INSERT INTO conversations (agent, id, used_at)
-SELECT :agent, :id, :at WHERE NOT EXISTS
-  (SELECT 1 FROM session_state WHERE name = 'given up by ' || :agent AND value = :seq || '.' || :attempt)
-ON CONFLICT (agent) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
+INSERT INTO conversations (agent, key, id, used_at)
+SELECT :agent, :key, :id, :at WHERE NOT EXISTS
+  (SELECT 1 FROM session_state
+   WHERE name = 'given up by ' || :agent || ' ' || :key AND value = :seq || '.' || :attempt)
+  AND NOT EXISTS (SELECT 1 FROM conversations WHERE agent = :agent AND id = :id AND key <> :key)
+ON CONFLICT (agent, key) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
 
 -- name: forget_conversation
-DELETE FROM conversations WHERE agent = :agent AND (:id IS NULL OR id = :id)
+DELETE FROM conversations WHERE agent = :agent AND key = :key
 
 -- name: conversations
-SELECT agent, id FROM conversations ORDER BY agent
+SELECT agent, key, id FROM conversations ORDER BY agent, key
 
 -- name: in_conversation
-SELECT agent, seq, attempt FROM workers WHERE session = :session AND shares = 1
+SELECT agent, conversation_key, seq, attempt FROM workers
+WHERE session = :session AND conversation_key IS NOT NULL AND agent <> ''
 
 -- name: run_conversation
 UPDATE task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- name: register
-INSERT INTO supervisors (pid, start_time, boot_id, jobs, sessions, started_at, renewed_at)
-VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at)
+INSERT INTO supervisors (pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, state, since)
+VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at, :state, :started_at)
 
 -- name: renew
 UPDATE supervisors SET renewed_at = :renewed_at, jobs = :jobs
@@ -164,6 +197,24 @@ WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
 -- name: set_gates
 UPDATE supervisors SET gates = :gates WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: supervisor
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates, state, since, last_result,
+       NULL AS ended_at, NULL AS reason
+FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: set_state
+UPDATE supervisors
+SET since = CASE WHEN state = :state THEN since ELSE :at END, state = :state, last_result = :last_result
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: add_ended
+INSERT INTO ended_supervisors (pid, start_time, boot_id, jobs, sessions, started_at, last_result, ended_at, reason)
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, :last_result, :at, :reason
+FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: forget_ended
+DELETE FROM ended_supervisors WHERE id NOT IN (SELECT id FROM ended_supervisors ORDER BY id DESC LIMIT :kept)
 
 -- name: unregister
 DELETE FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
@@ -216,7 +267,7 @@ ORDER BY attempt DESC LIMIT 1
 
 -- Runs without a command line started no agent: they only checked and landed.
 -- name: last_attempt
-SELECT agent, conversation, failure_class, finished_at FROM task_runs
+SELECT agent, conversation, failure_class FROM task_runs
 WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
 
 -- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.

@@ -56,7 +56,7 @@ SELECT value FROM main.session_state WHERE name = 'moved'
 SELECT name, value FROM main.session_state
 
 -- name: conversations
-SELECT agent, id, used_at FROM main.conversations
+SELECT agent, key, id, used_at FROM main.conversations
 
 -- name: delivered
 SELECT message_id, status, task, detail, at FROM main.delivered

@@ -77,16 +77,36 @@ SELECT min(due_at) FROM tasks WHERE session = :session AND status = 'queued'
 -- name: conversations
 SELECT agent, id FROM conversations ORDER BY used_at DESC
 
+-- name: pool
+SELECT agent, key, id, used_at FROM conversations ORDER BY key, agent
+
+-- What the runs in each conversation of a session used; NULL if none said. As for all sums, total() and not sum().
+-- name: conversation_figures
+SELECT conversation, count(DISTINCT seq), iif(count(tokens_in), CAST(total(tokens_in) AS INTEGER), NULL),
+       iif(count(tokens_out), CAST(total(tokens_out) AS INTEGER), NULL)
+FROM task_runs INDEXED BY task_runs_session
+WHERE session = :session AND conversation IS NOT NULL GROUP BY conversation
+
 -- name: workers
-SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory
+SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory,
+       conversation_key
 FROM workers ORDER BY claimed_at, session, seq
 
 -- name: worker
-SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory
+SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory,
+       conversation_key
 FROM workers WHERE session = :session AND seq = :seq
 
 -- name: supervisors
-SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates FROM supervisors ORDER BY started_at, pid
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates, state, since, last_result,
+       NULL AS ended_at, NULL AS reason
+FROM supervisors ORDER BY started_at, pid
+
+-- Newest end first.
+-- name: ended_supervisors
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, 0 AS renewed_at, NULL AS gates,
+       'ended' AS state, ended_at AS since, last_result, ended_at, reason
+FROM ended_supervisors ORDER BY id DESC
 
 -- Each supervisor with the sessions that it serves, and whether it has runs to watch.
 -- name: attendance
@@ -134,7 +154,7 @@ SELECT count(*) FROM tasks
 WHERE status = 'queued' AND due_at <= :now AND (priority > :priority OR (priority = :priority AND due_at < :due_at))
 
 -- name: session_retrying
-SELECT seq FROM tasks INDEXED BY tasks_retrying
+SELECT seq, agent, conversation_key FROM tasks INDEXED BY tasks_retrying
 WHERE session = :session AND status = 'queued' AND retry = 1
   AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
 ORDER BY due_at, seq

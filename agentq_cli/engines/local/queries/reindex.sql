@@ -69,13 +69,14 @@ SELECT seq FROM messages_in
 WHERE (typeof(due_at) <> 'integer' OR typeof(expires_at) NOT IN ('integer', 'null')) AND status <> 'staged'
 
 -- name: running
-SELECT seq, runs, coalesce(agent, ''), kind = 'prompt' AND context = 'session', cwd, argv,
+SELECT seq, runs, coalesce(agent, ''), context = 'session' AND (kind = 'prompt' OR json_extract(launch, '$.repository') IS NOT NULL),
+       conversation_key, cwd, argv,
        iif(kind = 'prompt' AND NOT shared, cwd, NULL), json_extract(launch, '$.repository') IS NOT NULL
 FROM messages_in WHERE status = 'running'
 
 -- name: missing_worker
-INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, directory)
-VALUES (:session, :seq, :attempt, :agent, :shares, :at, :directory) ON CONFLICT DO NOTHING
+INSERT INTO workers (session, seq, attempt, agent, shares, claimed_at, directory, conversation_key)
+VALUES (:session, :seq, :attempt, :agent, :shares, :at, :directory, :conversation_key) ON CONFLICT DO NOTHING
 
 -- name: missing_run
 INSERT INTO task_runs (session, seq, attempt, "trigger", agent, argv, cwd, started_at, status, host)

@@ -63,13 +63,15 @@ UPDATE messages_in SET due_at = :due_at, expires_at = :expires_at WHERE seq = :s
 -- name: mirror
 INSERT OR REPLACE INTO tasks
   (session, seq, status, agent, priority, due_at, expires_at, retry, shares, series, ended_at, labels, arriving,
-   dep_failed, directory)
+   dep_failed, directory, conversation_key)
 SELECT :session, seq, status, coalesce(agent, ''), priority, due_at, iif(tries > 0, NULL, expires_at), tries > 0,
-       kind = 'prompt' AND context = 'session', series, ended_at, nullif(labels, '[]'), arriving, dep_failed,
+       context = 'session' AND (kind = 'prompt' OR (launch LIKE '%"repository":%'
+                                                    AND json_extract(launch, '$.repository') IS NOT NULL)), series, ended_at, nullif(labels, '[]'), arriving, dep_failed,
        CASE WHEN launch LIKE '%"repository":%' AND json_extract(launch, '$.repository') IS NOT NULL
             THEN coalesce(json_extract(launch, '$.branch'), iif(context = 'isolated', '.', ''))
                  || ':' || json_extract(launch, '$.repository')
-            WHEN kind = 'prompt' AND NOT shared THEN cwd ELSE '' END
+            WHEN kind = 'prompt' AND NOT shared THEN cwd ELSE '' END,
+       coalesce(conversation_key, '')
 FROM messages_in WHERE seq BETWEEN :first AND :last AND status <> 'staged' AND (:batch IS NULL OR batch = :batch)
 
 -- name: event

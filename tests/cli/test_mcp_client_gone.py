@@ -1,0 +1,171 @@
+"""A server of `agentq mcp` whose client dies, writes what no client should, or has no library for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from driven import DEADLINE, Driven
+from mcp_client import serve
+
+HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
+class Raw:
+    """A server, and a client that writes the lines of the protocol itself."""
+
+    def __init__(self, aq: Driven, *arguments: str) -> None:
+        self.process = serve(aq.agentq, *arguments)
+        self._count = 0
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
+
+    def send(self, method: str, params: dict[str, Any]) -> int:
+        """Send a request; returns its id."""
+        self._count += 1
+        self.write({"jsonrpc": "2.0", "id": self._count, "method": method, "params": params})
+        return self._count
+
+    def write(self, message: dict[str, Any]) -> None:
+        """Write a message."""
+        self.stdin.write(json.dumps(message) + "\n")
+        self.stdin.flush()
+
+    def answers(self, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """The answers to the requests with these ids."""
+        found: dict[int, dict[str, Any]] = {}
+        wanted = set(numbers)
+        while wanted - found.keys():
+            line = self.stdout.readline()
+            assert line, "the server is gone"
+            message = json.loads(line)
+            if message.get("id") in wanted:
+                found[message["id"]] = message
+        return found
+
+    def open(self) -> None:
+        """Say hello."""
+        self.answers([self.send("initialize", HELLO)])
+        self.write({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    def call(self, name: str, **arguments: Any) -> int:
+        """Begin a call."""
+        return self.send("tools/call", {"name": name, "arguments": arguments})
+
+    def ended(self) -> tuple[int, str]:
+        """The exit code and what was written to stderr."""
+        said = self.stderr.read()
+        code = self.process.wait(DEADLINE)
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        return code, said
+
+
+def test_a_client_that_is_gone_ends_the_server_whatever_waits(aq: Driven) -> None:
+    address = aq.exec("true", given=("--in", "1h"))
+    servers = [Raw(aq), Raw(aq), Raw(aq)]
+    for server in servers:
+        server.open()
+        # Its progress says that the wait has begun.
+        waits = {"name": "wait", "arguments": {"ids": [address], "timeout": "1h"}, "_meta": {"progressToken": "p"}}
+        server.send("tools/call", waits)
+        assert json.loads(server.stdout.readline())["method"] == "notifications/progress"
+    closing, deaf, told = servers
+    closing.stdin.close()
+    deaf.stdout.close()  # nobody reads what it says, and its stdin stays open
+    told.process.send_signal(signal.SIGTERM)
+    assert closing.ended() == (0, "")
+    assert deaf.ended() == (0, "")
+    assert told.ended() == (143, "")
+
+
+def test_a_call_that_runs_when_the_client_goes_is_done_or_was_never(aq: Driven) -> None:
+    server = Raw(aq, "--allow", "exec")
+    server.open()
+    calls = [server.call("submit", exec=["true"]) for _ in range(30)]
+    server.answers(calls[:1])
+    server.process.kill()
+    server.ended()
+    tasks = aq.tasks()
+    assert sorted(task["seq"] for task in tasks.values()) == list(range(1, len(tasks) + 1))
+    aq.drain()
+    assert set(aq.statuses().values()) == {"completed"}
+
+
+def test_what_a_client_writes_is_answered_and_stdout_has_nothing_else(aq: Driven) -> None:
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(
+        aq.agentq.command("mcp", "--allow", "exec"), env=aq.agentq.environ, cwd=aq.home, stdin=theirs, stdout=theirs
+    )
+    theirs.close()
+    with ours, ours.makefile("rwb") as wire:
+
+        def ask(text: str, number: int) -> dict[str, Any]:
+            wire.write(text.encode() + b"\n")
+            wire.flush()
+            for line in wire:
+                message: dict[str, Any] = json.loads(line)
+                if message.get("id") == number:
+                    return message
+            raise AssertionError("the server is gone")
+
+        ask(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}), 1)
+        wire.write(b"no JSON\n\xff\xfe\n")
+        half = (
+            r'{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"submit","arguments":{"exec":["\ud83d"]}}}'
+        )
+        found = ask(half, 2)["result"]
+        assert found["structuredContent"]["items"][0]["argv"] == ["?"]
+        # Its stdin is the protocol: nothing of it is read as a prompt, nor as what a command is to read.
+        call = {"name": "submit", "arguments": {"exec": ["cat"], "stdin": "-"}}
+        ask(json.dumps({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": call}), 3)
+        ask(json.dumps({"jsonrpc": "2.0", "id": 4, "method": "ping"}), 4)
+    assert process.wait(DEADLINE) == 0
+    aq.drain(code=1)
+    assert aq.stdout(aq.runs()["default/2.1"]) == ""
+
+
+def test_a_server_leaves_nothing_open_behind_its_calls(aq: Driven) -> None:
+    server = Raw(aq, "--allow", "exec")
+    server.open()
+    address = aq.exec("true")
+    calls = {
+        "list": {},
+        "show": {"run": address},
+        "runs": {},
+        "wait": {"ids": [address], "timeout": "1ms"},
+        "pause": {"ids": [address]},
+        "resume": {"ids": [address]},
+        "logs": {"run": address},
+    }
+
+    def used() -> tuple[int, int]:
+        own = Path(f"/proc/{server.process.pid}")
+        return len(os.listdir(own / "fd")), len(os.listdir(own / "task"))
+
+    def some() -> None:
+        server.answers([server.call(name, **given) for _ in range(15) for name, given in calls.items()])
+
+    some()  # every thread has had one
+    before = used()
+    some()
+    assert used() == before
+    server.stdin.close()
+    assert server.ended() == (0, "")
+
+
+def test_without_its_library_one_line_says_what_to_install(aq: Driven, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['mcp'] = None\n")
+    env = {"PYTHONPATH": f"{tmp_path}:{aq.agentq.environ['PYTHONPATH']}"}
+    assert "pip install 'agentq[mcp]'" in aq.refused("mcp", code=2, env=env)
+    assert aq("mcp", "--print", "claude", env=env).stdout

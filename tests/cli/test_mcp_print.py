@@ -1,0 +1,68 @@
+"""What `agentq mcp --print` prints for each agent CLI: it starts the same server, wherever it is started."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tomllib
+from typing import Any
+
+import pytest
+from driven import Driven
+
+from agentq_cli.base.defaults import AGENT_CLIS
+
+LIMITS = ("--session", "docs", "--session", "web", "--read-only", "--tools", "list", "--allow", "exec")
+
+
+def registered(agent: str, text: str) -> tuple[list[str], Any]:
+    """The command line that an agent CLI reads in such a text, and the whole of what it reads."""
+    if agent == "claude":
+        line = shlex.split(text, comments=True)
+        return line[line.index("--") + 1 :], line
+    if agent == "codex":
+        server = tomllib.loads(text)["mcp_servers"]["agentq"]
+        return [server["command"], *server["args"]], server
+    comment, _, document = text.partition("\n")
+    assert comment.startswith("// In ~/.")
+    if agent == "gemini":
+        server = json.loads(document)["mcpServers"]["agentq"]
+        return [server["command"], *server["args"]], server
+    server = json.loads(document)["mcp"]["agentq"]
+    return server["command"], server
+
+
+@pytest.mark.parametrize("agent", AGENT_CLIS)
+def test_it_registers_the_server_with_its_limits_and_its_queue(aq: Driven, agent: str) -> None:
+    config = aq.home / "own 'config'.toml"
+    config.write_text('tz = "UTC"\n')
+    where = {"AGENTQ_CONFIG": str(config), "AGENTQ_STATE_DIR": "it's here", "AGENTQ_URL": "postgresql://a:b@h/d"}
+    plain, _ = registered(agent, aq("mcp", "--print", agent, env={"AGENTQ_STATE_DIR": ""}).stdout)
+    text = aq("mcp", "--print", agent, *LIMITS, env=where).stdout
+    argv, server = registered(agent, text)
+    assert plain[-1] == "mcp", "nothing is said that holds anyway"
+    program = plain[:-1]
+    found = [*program, "--url", "postgresql://a@h/d", "--state-dir", str(aq.home / "it's here"), "mcp", *LIMITS]
+    assert argv == ["env", f"AGENTQ_CONFIG={config}", *found], "without a password"
+    if agent == "codex":
+        assert {"AGENTQ_DEPTH", "AGENTQ_SESSION", "AGENTQ_RUN", "HOME"} <= set(server["env_vars"])
+    document = aq.json("mcp", "--print", agent, *LIMITS, env=where)
+    assert document == {"schema": "agentq.mcp/1", "agent": agent, "argv": argv, "text": text.rstrip("\n")}
+
+
+def test_what_is_typed_is_checked_before_anything_is_printed(aq: Driven) -> None:
+    for given, said in {
+        ("--print", "demo"): "'demo': not known how",
+        ("--print", "claud"): "did you mean 'claude'?",
+        ("--print", "claude", "--allow", "exe"): "--allow 'exe'",
+        ("--print", "claude", "--tools", "lst"): "--tools 'lst'",
+        ("--print", "claude", "--session", "../x"): "--session '../x'",
+    }.items():
+        assert said in aq.refused("mcp", *given, code=3 if "claud" in given else 2), given
+
+
+def test_an_agent_of_ones_own_is_registered_as_its_profile_says(aq: Driven) -> None:
+    config = aq.home / "config.toml"
+    config.write_text('[agents.mine]\nargv = ["x"]\nmcp = "mine add {shell} {argv} {other}"\n')
+    text = aq("mcp", "--print", "mine", "--read-only", env={"AGENTQ_CONFIG": str(config)}).stdout.strip()
+    assert text.startswith("mine add env AGENTQ_CONFIG=") and text.endswith('"mcp", "--read-only"] {other}')
