@@ -143,6 +143,24 @@ def test_sigkill_of_the_shim_leaves_no_record_and_recovery_ends_the_tree(runs) -
     assert [identity for identity in below if process.alive(identity)] == []
 
 
+@pytest.mark.parametrize("grace_ms", [0, 60_000])
+def test_recovery_leaves_alone_what_another_recoverer_has_started(runs, grace_ms: int) -> None:
+    """The run is taken over while the slower one looks for what is left: after its first look, or before."""
+    run = runs.shell(DEAF)
+    run.says("ready")
+    agent = run.directory.agent()
+    kill_shim(run)
+    assert not tree.kill_orphans(
+        run.request.run, str(runs.state_dir), grace_ms=grace_ms, known=[agent], mine=lambda: False
+    )
+    assert process.alive(agent)
+    assert process.stat_of(agent.pid).state != "T"
+    mine = recovery.untaken(run.directory, run.directory.takes() + 1)
+    assert mine()
+    assert run.directory.write_start(Start(process.current(), 1, 1), take=2)
+    assert not mine()
+
+
 def test_recovery_is_polite_first(runs) -> None:
     run = runs.shell("trap 'echo tidied; exit' TERM; echo ready; kill -STOP $$; while :; do :; done")
     run.says("ready")
