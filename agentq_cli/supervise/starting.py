@@ -68,6 +68,14 @@ class Starter:
         self._nothing_at = now if head is None else None
         return head
 
+    def was_last(self, turn: Turn, session: str) -> bool:
+        """Whether nothing more may start once a task of a session was claimed in a turn: only that session has waiting
+        tasks, and it runs one at a time."""
+        last = self._parallel(session) == 1 and self._heads.only(session)
+        if last:
+            self._nothing_at = turn.now
+        return last
+
     def foresee(self, turn: Turn, session: str) -> None:
         """Note that a turn of a session may pick next."""
         self._heads.foresee(turn, session)
