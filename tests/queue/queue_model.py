@@ -406,7 +406,7 @@ class Histories(RuleBasedStateMachine):
         if entry.status in (Status.QUEUED, Status.PAUSED):
             verb()
             shares = shares and entry.agent is not None
-            stays = (entry.shares, entry.given) == (shares, given) or not entry.shares and not shares
+            stays = (entry.shares, entry.given) == (shares, given) or (not entry.shares and not shares)
             line = entry.line if stays else given if shares else None
             self.change(entry, "edit", entry.status, priority=priority, due=due, shares=shares, given=given, line=line)
         else:
