@@ -8,8 +8,9 @@ _agentq_command() {
     options='' runs=''
     case $1 in
     '') options='--json --state-dir --color --url --utc --allow-network-fs --version --help' ;;
-    submit) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
-    schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    submit) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    schedule) options='--exec --shell --file --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --cron --every --at --tz --start --until --max-runs --missed --overlap --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --next --dry-run --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    status) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     list) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     show) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     logs) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
@@ -17,23 +18,23 @@ _agentq_command() {
     schedules) options='--session --agent --series --label --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     events) options='--session --agent --series --status --label --since --until --limit --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     messages) options='--since --until --limit --session --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    sessions) options='--agent --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    sessions) options='--agent --conversation --verbose --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     workers) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     hosts) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     top) options='--read-only --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    edit) options='--exec --shell --prompt --key --stdin --script --check --label --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    edit) options='--exec --shell --prompt --key --stdin --script --check --label --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --cron --every --tz --start --until --max-runs --missed --overlap --once --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --pause-after --retries --backoff --max-backoff --on-crash --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
     pause) options='--session --agent --all --reason --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     resume) options='--session --agent --all --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     cancel) options='--session --all --wait --dry-run --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    retry) options='--exec --shell --prompt --key --stdin --script --check --session --failed --label --since --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    retry) options='--exec --shell --prompt --key --stdin --script --check --session --failed --label --since --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --yes --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
     reply) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     trigger) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
     prune) options='--older-than --session --dry-run --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    diff) options='--session --stat --name-only --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    land) options='--session --into --as --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    trees) options='--session --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    discard) options='--session --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    restore) options='--session --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    diff) options='--session --conversation --stat --name-only --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    land) options='--session --conversation --into --as --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    trees) options='--session --conversation --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    discard) options='--session --conversation --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
+    restore) options='--session --conversation --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     run) options='--session --drain --idle-exit --max-tasks --on-stop --jobs --detach --another --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     jobs) options='--reset --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     stop) options='--wait --leave --cancel --json --state-dir --color --url --utc --allow-network-fs --help' ;;
@@ -50,12 +51,11 @@ _agentq_command() {
     fleet) options='--role --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     migrate) options='--session --logs --dry-run --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     completion) options='--json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    x) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
-    add) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    x) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
+    add) options='--exec --shell --file --batch --key --replace --stdin --script --check --label --session --agent --cwd --on --shared --env --env-file --context --conversation --agent-arg --worktree --branch --base --setup --teardown --land --land-as --push --at --in --tz --hold --priority --expires --after --after-any --after-failure --on-dep-failure --timeout --grace --stall-timeout --check-timeout --memory --max-cost --retries --backoff --max-backoff --on-crash --dry-run --wait --follow --no-wake --json --state-dir --color --url --utc --allow-network-fs --help' runs=yes ;;
     ls) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     rm) options='--session --all --wait --dry-run --yes --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     log) options='--stdout --stderr --script --check --setup --tail --raw --follow --json --state-dir --color --url --utc --allow-network-fs --help' ;;
-    status) options='--session --agent --series --status --label --since --until --all --limit --json --state-dir --color --url --utc --allow-network-fs --help' ;;
     esac
 }
 
@@ -71,6 +71,7 @@ _agentq_option() {
     submit:-C|submit:--cwd|submit:--state-dir) kind=directories ;;
     submit:--file|submit:--batch|submit:--stdin|submit:--script|submit:--env-file) kind=files ;;
     submit:-c|submit:--shell|submit:--key|submit:--check|submit:--on|submit:-e|submit:--env|submit:--agent-arg|submit:--branch|submit:--setup|submit:--teardown|submit:--at|submit:--in|submit:--tz|submit:-p|submit:--priority|submit:--expires|submit:--timeout|submit:--grace|submit:--stall-timeout|submit:--check-timeout|submit:--memory|submit:--max-cost|submit:--retries|submit:--backoff|submit:--max-backoff|submit:--url) kind=free ;;
+    submit:--conversation) kind=keys ;;
     submit:--label) kind=labels ;;
     submit:--base) kind=refs ;;
     submit:--push) kind=remotes ;;
@@ -86,6 +87,7 @@ _agentq_option() {
     schedule:-C|schedule:--cwd|schedule:--state-dir) kind=directories ;;
     schedule:--file|schedule:--stdin|schedule:--script|schedule:--env-file) kind=files ;;
     schedule:-c|schedule:--shell|schedule:--key|schedule:--check|schedule:--on|schedule:-e|schedule:--env|schedule:--agent-arg|schedule:--branch|schedule:--setup|schedule:--teardown|schedule:--cron|schedule:--every|schedule:--at|schedule:--tz|schedule:--start|schedule:--until|schedule:--max-runs|schedule:-p|schedule:--priority|schedule:--expires|schedule:--timeout|schedule:--grace|schedule:--stall-timeout|schedule:--check-timeout|schedule:--memory|schedule:--max-cost|schedule:--pause-after|schedule:--retries|schedule:--backoff|schedule:--max-backoff|schedule:--next|schedule:--url) kind=free ;;
+    schedule:--conversation) kind=keys ;;
     schedule:--label) kind=labels ;;
     schedule:--base) kind=refs ;;
     schedule:--push) kind=remotes ;;
@@ -98,6 +100,9 @@ _agentq_option() {
     schedule:--land-as) kind=words choices='merge squash ff' ;;
     schedule:--on-crash) kind=words choices='retry fail' ;;
     schedule:--overlap) kind=words choices='skip queue' ;;
+    status:--state-dir) kind=directories ;;
+    status:--url) kind=free ;;
+    status:--color) kind=words choices='auto always never' ;;
     list:-a|list:--agent) kind=agents ;;
     list:--state-dir) kind=directories ;;
     list:--since|list:--until|list:--limit|list:--url) kind=free ;;
@@ -142,6 +147,7 @@ _agentq_option() {
     sessions:-a|sessions:--agent) kind=agents ;;
     sessions:--state-dir) kind=directories ;;
     sessions:--url) kind=free ;;
+    sessions:--conversation) kind=keys ;;
     sessions:--color) kind=words choices='auto always never' ;;
     workers:--state-dir) kind=directories ;;
     workers:--url) kind=free ;;
@@ -157,6 +163,7 @@ _agentq_option() {
     edit:-C|edit:--cwd|edit:--state-dir) kind=directories ;;
     edit:--stdin|edit:--script|edit:--env-file) kind=files ;;
     edit:--exec|edit:-c|edit:--shell|edit:--prompt|edit:--key|edit:--check|edit:--on|edit:-e|edit:--env|edit:--agent-arg|edit:--branch|edit:--setup|edit:--teardown|edit:--at|edit:--in|edit:--cron|edit:--every|edit:--tz|edit:--start|edit:--until|edit:--max-runs|edit:-p|edit:--priority|edit:--expires|edit:--timeout|edit:--grace|edit:--stall-timeout|edit:--check-timeout|edit:--memory|edit:--max-cost|edit:--pause-after|edit:--retries|edit:--backoff|edit:--max-backoff|edit:--url) kind=free ;;
+    edit:--conversation) kind=keys ;;
     edit:--label) kind=labels ;;
     edit:--base) kind=refs ;;
     edit:--push) kind=remotes ;;
@@ -187,6 +194,7 @@ _agentq_option() {
     retry:-C|retry:--cwd|retry:--state-dir) kind=directories ;;
     retry:--stdin|retry:--script|retry:--env-file) kind=files ;;
     retry:--exec|retry:-c|retry:--shell|retry:--prompt|retry:--key|retry:--check|retry:--since|retry:--on|retry:-e|retry:--env|retry:--agent-arg|retry:--branch|retry:--setup|retry:--teardown|retry:--at|retry:--in|retry:--tz|retry:-p|retry:--priority|retry:--expires|retry:--timeout|retry:--grace|retry:--stall-timeout|retry:--check-timeout|retry:--memory|retry:--max-cost|retry:--retries|retry:--backoff|retry:--max-backoff|retry:--url) kind=free ;;
+    retry:--conversation) kind=keys ;;
     retry:--label) kind=labels ;;
     retry:--base) kind=refs ;;
     retry:--push) kind=remotes ;;
@@ -209,24 +217,29 @@ _agentq_option() {
     prune:--color) kind=words choices='auto always never' ;;
     diff:--state-dir) kind=directories ;;
     diff:--url) kind=free ;;
+    diff:--conversation) kind=keys ;;
     diff:-s|diff:--session) kind=sessions ;;
     diff:--color) kind=words choices='auto always never' ;;
     land:--into) kind=branches ;;
     land:--state-dir) kind=directories ;;
     land:--url) kind=free ;;
+    land:--conversation) kind=keys ;;
     land:-s|land:--session) kind=sessions ;;
     land:--color) kind=words choices='auto always never' ;;
     land:--as) kind=words choices='merge squash ff' ;;
     trees:--state-dir) kind=directories ;;
     trees:--url) kind=free ;;
+    trees:--conversation) kind=keys ;;
     trees:-s|trees:--session) kind=sessions ;;
     trees:--color) kind=words choices='auto always never' ;;
     discard:--state-dir) kind=directories ;;
     discard:--url) kind=free ;;
+    discard:--conversation) kind=keys ;;
     discard:-s|discard:--session) kind=sessions ;;
     discard:--color) kind=words choices='auto always never' ;;
     restore:--state-dir) kind=directories ;;
     restore:--url) kind=free ;;
+    restore:--conversation) kind=keys ;;
     restore:-s|restore:--session) kind=sessions ;;
     restore:--color) kind=words choices='auto always never' ;;
     run:--state-dir) kind=directories ;;
@@ -302,6 +315,7 @@ _agentq_option() {
     x:-C|x:--cwd|x:--state-dir) kind=directories ;;
     x:--file|x:--batch|x:--stdin|x:--script|x:--env-file) kind=files ;;
     x:-c|x:--shell|x:--key|x:--check|x:--on|x:-e|x:--env|x:--agent-arg|x:--branch|x:--setup|x:--teardown|x:--at|x:--in|x:--tz|x:-p|x:--priority|x:--expires|x:--timeout|x:--grace|x:--stall-timeout|x:--check-timeout|x:--memory|x:--max-cost|x:--retries|x:--backoff|x:--max-backoff|x:--url) kind=free ;;
+    x:--conversation) kind=keys ;;
     x:--label) kind=labels ;;
     x:--base) kind=refs ;;
     x:--push) kind=remotes ;;
@@ -317,6 +331,7 @@ _agentq_option() {
     add:-C|add:--cwd|add:--state-dir) kind=directories ;;
     add:--file|add:--batch|add:--stdin|add:--script|add:--env-file) kind=files ;;
     add:-c|add:--shell|add:--key|add:--check|add:--on|add:-e|add:--env|add:--agent-arg|add:--branch|add:--setup|add:--teardown|add:--at|add:--in|add:--tz|add:-p|add:--priority|add:--expires|add:--timeout|add:--grace|add:--stall-timeout|add:--check-timeout|add:--memory|add:--max-cost|add:--retries|add:--backoff|add:--max-backoff|add:--url) kind=free ;;
+    add:--conversation) kind=keys ;;
     add:--label) kind=labels ;;
     add:--base) kind=refs ;;
     add:--push) kind=remotes ;;
@@ -342,14 +357,6 @@ _agentq_option() {
     log:--state-dir) kind=directories ;;
     log:-n|log:--tail|log:--url) kind=free ;;
     log:--color) kind=words choices='auto always never' ;;
-    status:-a|status:--agent) kind=agents ;;
-    status:--state-dir) kind=directories ;;
-    status:--since|status:--until|status:--limit|status:--url) kind=free ;;
-    status:--label) kind=labels ;;
-    status:-s|status:--session) kind=sessions ;;
-    status:--series) kind=tasks ;;
-    status:--color) kind=words choices='auto always never' ;;
-    status:--status) kind=words choices='blocked scheduled queued running retrying paused completed failed cancelled expired skipped' ;;
     esac
 }
 
@@ -386,7 +393,6 @@ _agentq_argument() {
     ls:0) kind=live ;;
     rm:*) kind=live ;;
     log:0) kind=tasks ;;
-    status:0) kind=live ;;
     esac
 }
 
@@ -486,7 +492,7 @@ _agentq() {
     elif [[ $current == -* ]]; then
         for word in $options; do _agentq_offer "$word"; done
     elif [[ -z $command ]]; then
-        for word in submit schedule list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents mcp config service fleet migrate completion x add ls rm log status; do
+        for word in submit schedule status list show logs runs schedules events messages sessions workers hosts top edit pause resume cancel retry reply trigger prune diff land trees discard restore run jobs stop sweep wait health stats report doctor agents mcp config service fleet migrate completion x add ls rm log; do
             _agentq_offer "$word"
         done
     else

@@ -43,7 +43,7 @@ function __agentq_place --argument-names wanted
     for word in $words[2..-1]
         if test $value = yes
             set value no
-        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
+        else if contains -- $word --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
             set value yes
         else if not string match -q -- '-*' $word
             set place (math $place + 1)
@@ -81,7 +81,7 @@ function __agentq_short_run
     set -l words (__agentq_words)
     set -e words[1]
     while set -q words[1]; and string match -q -- '-*' $words[1]
-        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
+        if contains -- $words[1] --after --after-any --after-failure --agent --agent-arg --allow --as --at --backoff --base --batch --branch --check-timeout --color --context --conversation --cron --cwd --env --env-file --every --expires --file --grace --html --idle-exit --in --into --jobs --key --label --land --land-as --limit --max-backoff --max-cost --max-runs --max-tasks --memory --missed --next --older-than --on --on-crash --on-dep-failure --on-stop --overlap --pause-after --print --priority --prompt --push --reason --retries --role --series --session --shell --since --stall-timeout --start --state-dir --status --stdin --tail --teardown --timeout --tools --tz --until --url -C -a -c -e -j -n -p -s
             set -e words[1]
         end
         set -q words[1]; and set -e words[1]
@@ -117,6 +117,7 @@ complete -c agentq -e
 complete -c agentq -f
 complete -c agentq -n __agentq_no_command -a submit -d 'Submit work: a prompt for an agent, or with --exec a command'
 complete -c agentq -n __agentq_no_command -a schedule -d 'Schedule work: repeatedly with --cron or --every, once with --at'
+complete -c agentq -n __agentq_no_command -a status -d 'Show what supervisors do now, how their last period of running ended, and the state of the queue at a glance'
 complete -c agentq -n __agentq_no_command -a list -d 'List the live tasks, soonest first'
 complete -c agentq -n __agentq_no_command -a show -d 'Show everything about one task, why it is not running, and what its last run answered'
 complete -c agentq -n __agentq_no_command -a logs -d 'Read what a run said and did, also while it runs'
@@ -162,7 +163,6 @@ complete -c agentq -n __agentq_no_command -a add -d 'Submit work: a prompt for a
 complete -c agentq -n __agentq_no_command -a ls -d 'List the live tasks, soonest first'
 complete -c agentq -n __agentq_no_command -a rm -d 'Cancel tasks, waiting or running, for good'
 complete -c agentq -n __agentq_no_command -a log -d 'Read what a run said and did, also while it runs'
-complete -c agentq -n __agentq_no_command -a status -d 'List the live tasks, soonest first'
 complete -c agentq -n __agentq_no_command -l json -d 'Print one JSON document'
 complete -c agentq -n __agentq_no_command -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n __agentq_no_command -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -189,6 +189,7 @@ complete -c agentq -n '__agentq_in submit' -l shared -d 'Let its agent edit whil
 complete -c agentq -n '__agentq_in submit' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in submit' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in submit' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in submit' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in submit' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in submit' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in submit' -l branch -x -d 'The branch of that tree, a new one'
@@ -246,6 +247,7 @@ complete -c agentq -n '__agentq_in schedule' -l shared -d 'Let its agent edit wh
 complete -c agentq -n '__agentq_in schedule' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in schedule' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in schedule' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in schedule' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in schedule' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in schedule' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in schedule' -l branch -x -d 'The branch of that tree, a new one'
@@ -291,6 +293,13 @@ complete -c agentq -n '__agentq_in schedule' -l url -x -d 'The database of the f
 complete -c agentq -n '__agentq_in schedule' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in schedule' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in schedule' -s h -l help -d 'Show this help'
+complete -c agentq -n '__agentq_in status' -l json -d 'Print one JSON document'
+complete -c agentq -n '__agentq_in status' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
+complete -c agentq -n '__agentq_in status' -l color -x -a 'auto always never' -d 'Whether to use colours'
+complete -c agentq -n '__agentq_in status' -l url -x -d 'The database of the fleet'
+complete -c agentq -n '__agentq_in status' -l utc -d 'Show times on a terminal in UTC'
+complete -c agentq -n '__agentq_in status' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
+complete -c agentq -n '__agentq_in status' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in list; and __agentq_place 0' -x -k -a '(__agentq_ask live)'
 complete -c agentq -n '__agentq_in list' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
 complete -c agentq -n '__agentq_in list' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'Only this agent'
@@ -391,7 +400,9 @@ complete -c agentq -n '__agentq_in messages' -l allow-network-fs -d 'Accept a st
 complete -c agentq -n '__agentq_in messages' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in sessions; and __agentq_place 0' -x -a 'reset'
 complete -c agentq -n '__agentq_in sessions' -x -k -a '(__agentq_ask sessions)'
-complete -c agentq -n '__agentq_in sessions' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'With reset: only this agent\'s conversation'
+complete -c agentq -n '__agentq_in sessions' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'With reset: only this agent\'s conversations'
+complete -c agentq -n '__agentq_in sessions' -l conversation -x -k -a '(__agentq_ask keys)' -d 'With reset: only the conversation of this key'
+complete -c agentq -n '__agentq_in sessions' -s v -l verbose -d 'Also list each session\'s conversations'
 complete -c agentq -n '__agentq_in sessions' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in sessions' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in sessions' -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -437,6 +448,7 @@ complete -c agentq -n '__agentq_in edit' -l shared -d 'Let its agent edit while 
 complete -c agentq -n '__agentq_in edit' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in edit' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in edit' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in edit' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in edit' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in edit' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in edit' -l branch -x -d 'The branch of that tree, a new one'
@@ -536,6 +548,7 @@ complete -c agentq -n '__agentq_in retry' -l shared -d 'Let its agent edit while
 complete -c agentq -n '__agentq_in retry' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in retry' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in retry' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in retry' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in retry' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in retry' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in retry' -l branch -x -d 'The branch of that tree, a new one'
@@ -602,6 +615,7 @@ complete -c agentq -n '__agentq_in prune' -l allow-network-fs -d 'Accept a state
 complete -c agentq -n '__agentq_in prune' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in diff; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in diff' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in diff' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in diff' -l stat -d 'Only how many lines of each file were changed'
 complete -c agentq -n '__agentq_in diff' -l name-only -d 'Only the names of the files'
 complete -c agentq -n '__agentq_in diff' -l json -d 'Print one JSON document'
@@ -613,6 +627,7 @@ complete -c agentq -n '__agentq_in diff' -l allow-network-fs -d 'Accept a state 
 complete -c agentq -n '__agentq_in diff' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in land; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in land' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in land' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in land' -l into -x -k -a '(__agentq_ask branches)' -d 'The branch to land on'
 complete -c agentq -n '__agentq_in land' -l as -x -a 'merge squash ff' -d 'As a merge commit, as one commit, or only where nothing is to be merged'
 complete -c agentq -n '__agentq_in land' -l json -d 'Print one JSON document'
@@ -623,6 +638,7 @@ complete -c agentq -n '__agentq_in land' -l utc -d 'Show times on a terminal in 
 complete -c agentq -n '__agentq_in land' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in land' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in trees' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only the trees of this session and its tasks'
+complete -c agentq -n '__agentq_in trees' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in trees' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in trees' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in trees' -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -632,6 +648,7 @@ complete -c agentq -n '__agentq_in trees' -l allow-network-fs -d 'Accept a state
 complete -c agentq -n '__agentq_in trees' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in discard; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in discard' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in discard' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in discard' -s y -l yes -d 'Do not ask'
 complete -c agentq -n '__agentq_in discard' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in discard' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
@@ -642,6 +659,7 @@ complete -c agentq -n '__agentq_in discard' -l allow-network-fs -d 'Accept a sta
 complete -c agentq -n '__agentq_in discard' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in restore; and __agentq_place 0' -x -k -a '(__agentq_ask tasks)'
 complete -c agentq -n '__agentq_in restore' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'The tree of this session'
+complete -c agentq -n '__agentq_in restore' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Only that of the session\'s conversation of this key'
 complete -c agentq -n '__agentq_in restore' -l json -d 'Print one JSON document'
 complete -c agentq -n '__agentq_in restore' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
 complete -c agentq -n '__agentq_in restore' -l color -x -a 'auto always never' -d 'Whether to use colours'
@@ -832,6 +850,7 @@ complete -c agentq -n '__agentq_in x' -l shared -d 'Let its agent edit while ano
 complete -c agentq -n '__agentq_in x' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in x' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in x' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in x' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in x' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in x' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in x' -l branch -x -d 'The branch of that tree, a new one'
@@ -890,6 +909,7 @@ complete -c agentq -n '__agentq_in add' -l shared -d 'Let its agent edit while a
 complete -c agentq -n '__agentq_in add' -s e -l env -x -d 'A variable for its environment'
 complete -c agentq -n '__agentq_in add' -l env-file -r -F -d 'A file of K=V lines with variables'
 complete -c agentq -n '__agentq_in add' -l context -x -a 'isolated session' -d 'A fresh conversation, or the session\'s'
+complete -c agentq -n '__agentq_in add' -l conversation -x -k -a '(__agentq_ask keys)' -d 'Which of the session\'s conversations to continue, or to begin under this key'
 complete -c agentq -n '__agentq_in add' -l agent-arg -x -d 'A word to append to the agent\'s command line'
 complete -c agentq -n '__agentq_in add' -l worktree -d 'Run in a git worktree of its own of the repository around the directory'
 complete -c agentq -n '__agentq_in add' -l branch -x -d 'The branch of that tree, a new one'
@@ -976,22 +996,5 @@ complete -c agentq -n '__agentq_in log' -l url -x -d 'The database of the fleet'
 complete -c agentq -n '__agentq_in log' -l utc -d 'Show times on a terminal in UTC'
 complete -c agentq -n '__agentq_in log' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
 complete -c agentq -n '__agentq_in log' -s h -l help -d 'Show this help'
-complete -c agentq -n '__agentq_in status; and __agentq_place 0' -x -k -a '(__agentq_ask live)'
-complete -c agentq -n '__agentq_in status' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'Only this session'
-complete -c agentq -n '__agentq_in status' -s a -l agent -x -k -a '(__agentq_ask agents)' -d 'Only this agent'
-complete -c agentq -n '__agentq_in status' -l series -x -k -a '(__agentq_ask tasks)' -d 'Only this schedule, by any of its addresses'
-complete -c agentq -n '__agentq_in status' -l status -x -a 'blocked scheduled queued running retrying paused completed failed cancelled expired skipped' -d 'Only this status, such as running'
-complete -c agentq -n '__agentq_in status' -l label -x -k -a '(__agentq_ask labels)' -d 'Only tasks with this label'
-complete -c agentq -n '__agentq_in status' -l since -x -d 'Only from this time on'
-complete -c agentq -n '__agentq_in status' -l until -x -d 'Only up to this time'
-complete -c agentq -n '__agentq_in status' -l all -d 'Also tasks that have ended'
-complete -c agentq -n '__agentq_in status' -l limit -x -d 'At most this many'
-complete -c agentq -n '__agentq_in status' -l json -d 'Print one JSON document'
-complete -c agentq -n '__agentq_in status' -l state-dir -x -a '(__fish_complete_directories (commandline -ct))' -d 'The directory that holds all state'
-complete -c agentq -n '__agentq_in status' -l color -x -a 'auto always never' -d 'Whether to use colours'
-complete -c agentq -n '__agentq_in status' -l url -x -d 'The database of the fleet'
-complete -c agentq -n '__agentq_in status' -l utc -d 'Show times on a terminal in UTC'
-complete -c agentq -n '__agentq_in status' -l allow-network-fs -d 'Accept a state dir whose file locks may be unreliable'
-complete -c agentq -n '__agentq_in status' -s h -l help -d 'Show this help'
 complete -c agentq -n __agentq_runs -x -a '(__agentq_run)'
 complete -c agentq -n __agentq_short -x -a '(__agentq_short_run)'

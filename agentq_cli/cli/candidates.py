@@ -2,8 +2,8 @@
 
 The completion files call it at every TAB. So it imports neither the parser nor the printer, runs only bounded queries
 on the index, and changes nothing; if anything is wrong, it offers nothing. Its output goes into a person's command
-line: names of sessions and agents, addresses, and labels and names of refs made only of harmless characters. It never
-prints text from a prompt or an agent.
+line: names of sessions and agents, keys of conversations, addresses, and labels and names of refs made only of harmless
+characters. It never prints text from a prompt or an agent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agentq_cli.base.names import LETTERS, LONGEST, is_name
 COMMAND = "__complete"
 """The word in the place of a command's name."""
 
-KINDS = ("sessions", "live", "series", "ended", "tasks", "labels", "agents", "refs", "branches", "remotes")
+KINDS = ("sessions", "live", "series", "ended", "tasks", "labels", "keys", "agents", "refs", "branches", "remotes")
 
 REFS = {"refs": ("refs/heads", "refs/tags", "refs/remotes"), "branches": ("refs/heads",), "remotes": ()}
 """Where the names of a kind are, of the repository that the person is in."""
@@ -101,5 +101,5 @@ def is_ref(text: str) -> bool:
     return text[:1] not in ("", "-") and LABEL.issuperset(text)
 
 
-HARMLESS = {"sessions": is_name, "labels": is_label}
+HARMLESS = {"sessions": is_name, "keys": is_name, "labels": is_label}
 """Which texts of a kind may be offered; an address is made of a name and numbers."""

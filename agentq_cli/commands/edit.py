@@ -32,7 +32,7 @@ FIELDS = {row.name: row.field for row in rows("edit") if "batch" in row.holds} |
 SCHEDULE = {row.name for row in rows("edit") if row.field.startswith("schedule.")}
 RECURRENCE = {"cron", "every", "at"}
 
-PLACING = ABOUT_TREE | {"cwd", "context"}
+PLACING = ABOUT_TREE | {"cwd", "context", "conversation"}
 """The options that a task's tree depends on."""
 
 KEEPS = True
@@ -116,31 +116,31 @@ def asked(place: str, given: Given) -> dict[str, Any]:
 
 
 def whole(task: Task, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that would submit the task as it is, with the changes applied."""
-    known: dict[str, Any] = {"session": task.session, "cwd": task.work.cwd, "priority": task.work.priority}
-    known |= {"context": task.work.context, "label": list(task.work.labels), **_tree(task.work, given)}
-    if task.work.kind == "exec":
+    """The options that would submit the task as it is, with the changes applied; of one that runs, its next
+    occurrence, as earlier edits have changed that."""
+    work = task.work if task.successor is None else task.successor.work or task.work
+    known: dict[str, Any] = {"session": task.session, "cwd": work.cwd, "priority": work.priority}
+    known |= {"context": work.context, "label": list(work.labels), **_tree(work, given)}
+    if work.kind == "exec":
         if "prompt" in given or "agent" in given:
             raise Usage(f"--{'prompt' if 'prompt' in given else 'agent'}: {task.address} is a command")
-        return known | {"exec": list(task.work.argv or ())} | given
+        return known | {"exec": list(work.argv or ())} | given
     for name in ("exec", "shell"):
         if name in given:
             raise Usage(f"--{name}: {task.address} is a prompt")
     # Checked again even if only the agent changes: the new one may not report its cost.
-    return (
-        known
-        | {"prompt": task.work.prompt, "agent": task.work.agent, "max_cost": task.work.launch.max_cost_usd}
-        | given
-    )
+    return known | {"prompt": work.prompt, "agent": work.agent, "max_cost": work.launch.max_cost_usd} | given
 
 
 def _tree(work: Work, given: dict[str, Any]) -> dict[str, Any]:
-    """The options of the task's tree, if what is given is about it: its repository may be away when another option is
-    changed."""
+    """The options of the task's tree and its conversation, if what is given is about them: its repository may be away
+    when another option is changed."""
     if given.keys().isdisjoint(PLACING):
         return {"worktree": False}
     launch = work.launch
     known = {name: getattr(launch, name) for name in ("branch", "land") if launch.repository is not None}
+    if given.get("context") != "isolated":
+        known["conversation"] = launch.conversation_key
     if "base" in given and given.keys().isdisjoint(AFTER):
         known |= {name: [str(each.address) for each in work.after if each.on is on] for name, on in AFTER.items()}
     return {"worktree": launch.repository is not None, **known}
@@ -210,6 +210,8 @@ def _work(
         launch |= {field: getattr(made.launch, field) for field in (*PLACE, *OF_TREE)}
     elif "cwd" in asked:
         launch |= {field: getattr(made.launch, field) for field in PLACE if field != "base"}
+    if "context" in asked:
+        launch["conversation_key"] = made.launch.conversation_key
     # The config's additions to a new task's environment are already in this one's.
     added = environment(here, given, {}, spelled, private_tmp=made.kind == "prompt")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentq_cli.commands import filters
+from agentq_cli.commands import filters, of_line
 from agentq_cli.diagnose.why import Why
 from agentq_cli.model.statuses import Status
 from agentq_cli.options import values
@@ -32,6 +32,7 @@ COLUMNS = (
     Column("WHEN", _when, kind="time", spare=3, sparse=True),
     Column("PRI", "priority", kind="number", spare=True),
     Column("AGENT", "agent", spare=True),
+    Column("CONVERSATION", "line", spare=2, sparse=2),
     Column("ENDED", "ended_at", kind="time", spare=3, sparse=True),
     Column("REASON", lambda item: None if item["live"] else item["reason"], kind="waiting", spare=3, sparse=True),
     Column("WAITING", "waiting", kind="waiting", spare=2, sparse=True),
@@ -73,7 +74,9 @@ def list_(given: Given, at: Context) -> Result:
         for task in queue.tasks(session=session, statuses=chosen, ended=ended, **where):
             reason = why.of(task)
             item = documents.task(task, now=queue.now, waiting_for=reason, host=why.host(task))
-            shown = {"waiting": reason, "ended_at": documents.moment(task.ended_at), "live": not task.status.ended}
+            ended_at = documents.moment(task.ended_at)
+            shown = {"waiting": reason, "ended_at": ended_at, "live": not task.status.ended}
+            shown["line"] = of_line.key(at.config, task)
             yield item if at.as_json else {**item, **shown}
 
     columns = COLUMNS if at.url is None else (*COLUMNS[:-1], HOST, COLUMNS[-1])

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from agentq_cli.cli.context import Context
     from agentq_cli.diagnose.overview import Cost, Overview
+    from agentq_cli.engines.door import Queue
     from agentq_cli.model.tasks import Task, WaitingFor
     from agentq_cli.model.workers import Worker
 
     Row = TypeVar("Row")
     Cells: TypeAlias = tuple[str, ...]
+    Line: TypeAlias = tuple[str, Told]
 
 LINES = 8
 """How many of the ten lines are for tasks."""
@@ -39,16 +41,20 @@ WAITING = (Status.QUEUED, Status.RETRYING, Status.SCHEDULED, Status.BLOCKED, Sta
 
 def overview(at: Context) -> Result:
     """The state of the queue at a glance; if nothing is stored, what to type first."""
-    queue = at.open_queue()
+    return glance("overview", at, at.open_queue())
+
+
+def glance(kind: str, at: Context, queue: Queue, above: Sequence[Line] = (), **more: object) -> Result:
+    """A document of that kind with the state of the queue; `more` of it is told by the lines `above`."""
     if not queue.exists or not queue.figures.anything():
         steps = next_steps.FIRST
         nothing = {"stored": False, "next": [{"command": command, "why": why} for command, why in steps]}
-        return Document("overview", nothing, ["Nothing is stored yet.", *next_steps.lines(steps)])
+        return Document(kind, {**nothing, **more}, [*above, "Nothing is stored yet.", *next_steps.lines(steps)])
     seen = found.survey(queue, at.config)
     step = next_steps.step(queue, seen)
     if not at.as_json:
         found.remember_look(queue)
-    return Document("overview", _data(seen, step), list(_lines(seen, step)))
+    return Document(kind, {**_data(seen, step), **more}, [*above, *_lines(seen, step)])
 
 
 def _data(seen: Overview, step: tuple[str, str]) -> documents.Item:
@@ -82,7 +88,7 @@ def _title(task: Task | None) -> str:
     return "" if task is None else documents.title(task.work.argv, task.work.prompt)
 
 
-def _lines(seen: Overview, step: tuple[str, str]) -> Iterator[tuple[str, Told]]:
+def _lines(seen: Overview, step: tuple[str, str]) -> Iterator[Line]:
     counts = (
         seen.live.get(Status.RUNNING, 0),
         sum(seen.live.get(status, 0) for status in WAITING),
@@ -93,12 +99,12 @@ def _lines(seen: Overview, step: tuple[str, str]) -> Iterator[tuple[str, Told]]:
     waits = _group(seen.waiting, counts[1], rooms[1], "agentq list")
     all_failed = f"agentq list --status failed --since {rfc3339(seen.since)}"
     failed = _group(seen.failed, counts[2], rooms[2], all_failed)
-    yield from _told("Running", running, lambda of, now: _run(*of, now), seen.at)
-    yield from _told("Waiting", waits, lambda of, now: _waiting(*of, seen.at, now), seen.at)
-    yield from _told("Failed", failed, lambda of, now: _failed(of, now), seen.at, none=_since(seen))
+    yield from told("Running", running, lambda of, now: _run(*of, now), seen.at)
+    yield from told("Waiting", waits, lambda of, now: _waiting(*of, seen.at, now), seen.at)
+    yield from told("Failed", failed, lambda of, now: _failed(of, now), seen.at, none=_since(seen))
     ends = changes.summed(seen.landings, seen.unfit)
-    yield "Today", _same(f"{_cost(seen.cost)}; {ends}" if ends else _cost(seen.cost))
-    yield "Next", _same(f"{step[0]}  ({step[1]})")
+    yield "Today", same(f"{_cost(seen.cost)}; {ends}" if ends else _cost(seen.cost))
+    yield "Next", same(f"{step[0]}  ({step[1]})")
 
 
 def shares(counts: Sequence[int]) -> list[int]:
@@ -118,13 +124,14 @@ def _group(rows: Sequence[Row], count: int, room: int, command: str) -> list[Row
     return [*kept, f"and {max(count, len(rows)) - len(kept)} more: {command}"]
 
 
-def _told(
+def told(
     label: str, rows: Sequence[Row | str], cells: Callable[[Row, int | None], Cells], now: int, none: Told | None = None
-) -> Iterator[tuple[str, Told]]:
+) -> Iterator[Line]:
+    """Rows below one label, their `cells` as they are piped (None) and as a person reads them now."""
     real = [row for row in rows if not isinstance(row, str)]
     pairs = zip(_aligned([cells(row, None) for row in real]), _aligned([cells(row, now) for row in real]), strict=True)
-    lines = [Told(*pair) for pair in pairs] + [_same(row) for row in rows if isinstance(row, str)]
-    for line in lines or [none or _same("nothing")]:
+    lines = [Told(*pair) for pair in pairs] + [same(row) for row in rows if isinstance(row, str)]
+    for line in lines or [none or same("nothing")]:
         yield label, line
         label = ""
 
@@ -139,13 +146,14 @@ def _aligned(rows: Sequence[Cells]) -> list[str]:
     ]
 
 
-def _same(text: str) -> Told:
+def same(text: str) -> Told:
+    """What is told alike to everybody."""
     return Told(text, text)
 
 
 def _since(seen: Overview) -> Told:
     if not seen.looked:
-        return _same("nothing within a day")
+        return same("nothing within a day")
     since = moments.clock(seen.since, seen.at)
     return Told(f"nothing since {rfc3339(seen.since)}", f"nothing since you last looked ({since})")
 
@@ -158,21 +166,22 @@ def _cost(cost: Cost) -> str:
     return f"{told} for {number} run{'' if number == 1 else 's'} of agents"
 
 
-def _moment(at: int, now: int | None) -> str:
+def moment(at: int, now: int | None) -> str:
+    """A time in a cell."""
     return rfc3339(at) if now is None else moments.short(at, now)
 
 
 def _run(worker: Worker, task: Task | None, now: int | None) -> Cells:
-    return str(worker.id.address), _moment(worker.claimed_at, now), worker.agent or "-", _title(task)
+    return str(worker.id.address), moment(worker.claimed_at, now), worker.agent or "-", _title(task)
 
 
 def _waiting(task: Task, why: WaitingFor | None, at: int, now: int | None) -> Cells:
     status = task.shown_status(at)
-    due = _moment(task.due_at, now) if status is Status.SCHEDULED else status.value
+    due = moment(task.due_at, now) if status is Status.SCHEDULED else status.value
     words = moments.waiting(why, now) if why is not None else ""
     return str(task.address), words or due, _title(task)
 
 
 def _failed(task: Task, now: int | None) -> Cells:
-    when = "-" if task.ended_at is None else _moment(task.ended_at, now)
+    when = "-" if task.ended_at is None else moment(task.ended_at, now)
     return str(task.address), when, task.reason or Status.FAILED, _title(task)

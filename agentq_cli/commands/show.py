@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from agentq_cli.base.clock import rfc3339
-from agentq_cli.commands import answer, following, reading, run_document, tree_fields
+from agentq_cli.commands import answer, following, of_line, reading, run_document, tree_fields
 from agentq_cli.diagnose.next_environment import NextEnvironment
 from agentq_cli.diagnose.next_environment import lines as environment_lines
 from agentq_cli.diagnose.why import Why
@@ -130,7 +130,7 @@ def _lines(
     yield ("Command" if task.work.kind == "exec" else "Prompt"), documents.work(data)
     if data["agent"]:
         yield "Agent", data["agent"]
-        yield "Context", data["context"]
+        yield "Context", data["context"] + of_line.words(config, task)
     yield "Directory", data["cwd"]
     yield from _host(config, data, runs)
     if data["check"]:

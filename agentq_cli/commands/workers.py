@@ -39,10 +39,19 @@ HOST = Column("HOST", "host", spare=True)
 NOTE = Column("NOTE", lambda worker: worker["note"] or "", spare=True)
 SUPERVISORS = (
     Column("PID", "pid", kind="number"),
+    Column("STATE", "state", kind="status"),
     Column("JOBS", "jobs", kind="number"),
     Column("SESSIONS", lambda supervisor: supervisor["sessions"] or "all"),
     Column("STARTED", "started_at", kind="time", spare=1),
     Column("LAST SIGN", "last_seen_at", kind="time"),
+    Column("LAST RESULT", "last_result", kind="status", spare=2),
+)
+ENDED = (
+    Column("PID", "pid", kind="number"),
+    Column("STARTED", "started_at", kind="time", spare=1),
+    Column("ENDED", "ended_at", kind="time"),
+    Column("REASON", "reason"),
+    Column("LAST RESULT", "last_result", kind="status"),
 )
 GATES = (Column("GATE", "name"), Column("HOLDING", "holding"), Column("DETAIL", "detail", kind="words"))
 EXAMPLES = (
@@ -52,14 +61,19 @@ EXAMPLES = (
 
 
 def workers(given: Given, at: Context) -> Result:
-    """List what runs now, the supervisors, and what holds starts back."""
+    """List what runs now, the supervisors, and what holds starts back.
+
+    If no supervisor is alive, the last that have ended are listed, and why; with --json always.
+    """
     queue = at.open_queue()
     live = queue.workers()
     supervisors = queue.living()
     items = [_overdue(queue, at.config, *each) for each in zip(live, running(queue, live), strict=True)]
+    ended = queue.ended_supervisors() if at.as_json or not supervisors else []
     host = () if at.url is None else (HOST,)
     sections = (
         Section("supervisors", [supervisor_item(at, supervisor) for supervisor in supervisors], (*SUPERVISORS, *host)),
+        Section("ended", [ended_item(supervisor) for supervisor in ended], (*ENDED, *host)),
         Section("gates", gate_items(at, queue, len(live), supervisors), GATES),
     )
     columns = (*COLUMNS, *host, *([NOTE] if any(item["note"] for item in items) else []))
@@ -103,6 +117,11 @@ def supervisor_item(at: Context, supervisor: Supervisor) -> documents.Item:
     # Its row counts milliseconds since boot, which setting the clock does not change; a person wants the time of day.
     silent = max(0, monotonic_ms() - supervisor.renewed_at)
     return duty_documents.supervisor(supervisor, last_seen_at=at.now_ms() - silent, alive=True)
+
+
+def ended_item(supervisor: Supervisor) -> documents.Item:
+    """An item of `ended`, the last supervisors that have ended."""
+    return duty_documents.supervisor(supervisor, last_seen_at=supervisor.ended_at, alive=False)
 
 
 def gate_items(at: Context, queue: Queue, running: int, supervisors: list[Supervisor]) -> list[documents.Item]:

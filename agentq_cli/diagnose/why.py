@@ -23,7 +23,7 @@ class Why:
         self._queue = queue
         self._config = config
         self._supervisors: dict[str, list[Supervisor]] = {}
-        self._around: dict[tuple[str, str | None, str], waiting.Surroundings] = {}
+        self._around: dict[tuple[str, str | None, str, str | None], waiting.Surroundings] = {}
         self._workers: list[Worker] | None = None
 
     def exactly(self, task: Task) -> WaitingFor | None:
@@ -109,13 +109,12 @@ class Why:
         return self._supervisors[session]
 
     def _surroundings(self, task: Task) -> waiting.Surroundings:
-        key = (task.session, task.work.agent, task.work.directory)
+        key = (task.session, task.work.agent, task.work.directory, task.conversation_key)
         if key not in self._around:
             workers = self._live()
             session = task.session
             self._around[key] = self._queue.surroundings(
                 session,
-                task.work.agent,
                 workers=workers,
                 holds=self._holds,
                 jobs=self.jobs(session),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.trees import Landing
     from agentq_cli.model.workers import LastStart
     from agentq_cli.policy import order
+    from agentq_cli.policy.pool import End, Pool
 
     class WhichRuns(TypedDict, total=False):
         """The filters of whatever reads runs; one that is None, empty or missing filters nothing. `series` is a seq of
@@ -81,34 +82,37 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a run may build on: the `conversation` to continue, when that was last used, and in which `directory`.
+    """What a run may build on: the `conversation` to continue, and in which `directory` that was last used.
 
     `interrupted` is how this task's previous run ended in that conversation; None if that run worked in another
     conversation or completed its work. `spent_usd` is what the runs of the task have cost so far, as far as they
     reported it. `unfit` is the failed check of the previous run, if that failed by it, and `unfit_ms` how long the runs
     took that failed so since the task was submitted or retried. `landing` is the landing of the previous run if that
-    failed by it.
+    failed by it. `conversation_key` is the line of work that the run is in, None if it is in none or if none is free;
+    `ends` are the conversations that end for it.
     """
 
     conversation: str | None = None
-    used_at: int | None = None
     interrupted: FailureClass | None = None
     spent_usd: float = 0.0
     directory: str | None = None
     unfit: Check | None = None
     unfit_ms: int = 0
     landing: Landing | None = None
+    conversation_key: str | None = None
+    ends: tuple[End, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A task that may be started, as it is now, and what its run may build on: what a plan is made from. No process has
-    claimed it yet. `environment` is the stored one of the submitting shell; None if an older version stored the
-    task."""
+    claimed it yet. `environment` is the stored one of the submitting shell; None if an older version stored the task.
+    `pool` is what its session keeps."""
 
     head: order.Head
     task: Task
     past: Past
+    pool: Pool
     environment: Mapping[str, str] | None = None
 
 
@@ -125,7 +129,8 @@ class Claim:
 class Calls(NamedTuple):
     """What a supervisor has to do in addition to starting and settling its runs; `unsettled`: an end or a retry in one
     session is still to be settled in another one (`settle_dependents`); `known` is whether the supervisor itself is on
-    record; `jobs` how many tasks `agentq jobs` lets run at once, if it was told."""
+    record; `jobs` how many tasks `agentq jobs` lets run at once, if it was told. `paused`: nothing may start, since the
+    queue is paused, or each of the sessions that it serves."""
 
     expired: bool = False
     arriving: bool = False
@@ -134,6 +139,7 @@ class Calls(NamedTuple):
     unsettled: bool = False
     known: bool = True
     jobs: int | None = None
+    paused: bool = False
 
 
 class Ahead(NamedTuple):

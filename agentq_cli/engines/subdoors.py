@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from agentq_cli.policy import hooks as hook_policy
     from agentq_cli.policy import order
     from agentq_cli.policy.placement import Bound, PassedOver
+    from agentq_cli.policy.pool import Pool
     from agentq_cli.policy.schedule import Schedule
 
     Template: TypeAlias = Callable[[Request, Task | None], NewTask]
@@ -319,7 +320,7 @@ class Turn(Protocol):
     def finish(self, run: RunId) -> Task | None:
         """Record how one of the turn's runs ended; None if another process did so before. Raises NotFound."""
 
-    def candidate(self, head: order.Head) -> Candidate | None:
+    def candidate(self, head: order.Head, pool: Pool = ...) -> Candidate | None:
         """As the queue's, in this turn, for a head of its session."""
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:

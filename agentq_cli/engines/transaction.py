@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Run
     from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.workers import SupervisorState
 
     Row: TypeAlias = tuple[Any, ...]
     Values: TypeAlias = Mapping[str, object]
@@ -82,8 +83,8 @@ class Writing(Snapshots, Protocol):
         seq: int | None = None,
         *,
         run: RunId | None = None,
-        before: Status | None = None,
-        after: Status | None = None,
+        before: Status | SupervisorState | None = None,
+        after: Status | SupervisorState | None = None,
         reason: str | None = None,
         hook: str | None = None,
         agent: str | None = None,

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from agentq_cli.model.sessions import Conversation, Event, Message, SessionInfo
     from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import NewTask, Task, WaitingFor
-    from agentq_cli.model.workers import LastStart, Sign, Supervisor, Worker
+    from agentq_cli.model.workers import LastStart, Sign, Supervisor, SupervisorState, Worker
     from agentq_cli.policy import order, waiting
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found
+    from agentq_cli.policy.pool import Pool
 
     Parallel: TypeAlias = Callable[[str], int | None]
     """The width of a session; None is up to the cap."""
@@ -317,8 +318,9 @@ class Queue(Protocol):
     def unfinished(self) -> set[tuple[str, str]]:
         """Session and agent of the tasks that are due or `retrying`, for `--drain` to wait for."""
 
-    def candidate(self, head: order.Head) -> Candidate | None:
-        """The task of a head and what its run may build on, to make a plan from; None if the task has gone."""
+    def candidate(self, head: order.Head, pool: Pool = ...) -> Candidate | None:
+        """The task of a head and what its run may build on, to make a plan from; None if the task has gone. `pool` is
+        what its session keeps: one conversation if nothing is said."""
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:
         """Take a task to run it by this plan; None if it may no longer be taken, or is not what the plan was made from.
@@ -392,11 +394,27 @@ class Queue(Protocol):
         """Record the gates of a supervisor while one of them holds back its starts; an empty list when none does any
         more."""
 
-    def leave(self, identity: Identity) -> None:
-        """Go off duty, or take a dead supervisor off duty; anybody may then take over its runs."""
+    def set_state(self, identity: Identity, state: SupervisorState, *, last_result: Status | None) -> bool:
+        """Record what a supervisor does from now on, and how its last period of running ended. False: it is not on
+        record. Raises WrongState if it may not change so (`policy.states`)."""
+
+    def leave(
+        self,
+        identity: Identity,
+        *,
+        reason: str | None = None,
+        last_result: Status | None = None,
+        actor: Actor = Actor.SUPERVISOR,
+    ) -> None:
+        """Go off duty, for a `reason` and with the last result, or without one take a dead supervisor off duty; anybody
+        may then take over its runs. It stays among those that have ended."""
 
     def supervisors(self) -> list[Supervisor]:
         """Every supervisor on record, including dead ones that nobody has removed yet."""
+
+    def ended_supervisors(self) -> list[Supervisor]:
+        """The last supervisors that have ended, newest end first; before them the dead ones of this machine that nobody
+        has removed yet."""
 
     def living(self) -> list[Supervisor]:
         """The supervisors that can be relied on: alive, and not stopped while they had runs to watch."""
@@ -461,7 +479,6 @@ class Queue(Protocol):
     def surroundings(
         self,
         session: str,
-        agent: str | None,
         *,
         workers: Sequence[Worker],
         holds: Sequence[waiting.Hold],
@@ -471,8 +488,8 @@ class Queue(Protocol):
         directory: str | None,
         hosts: Sequence[str] = (),
     ) -> waiting.Surroundings:
-        """What else is going on while tasks of a session wait, for tasks of one agent that edit in one directory (its
-        real path), or in none: what `waiting_for` considers, without the number of tasks that are due before, and
+        """What else is going on while tasks of a session wait, for those that edit in one directory (its real path),
+        or in none: what `waiting_for` considers, without the number of tasks that are due before, and
         without dependencies. `hosts` are the names of the hosts with a supervisor for the session, in a fleet."""
 
     def waiting_for(

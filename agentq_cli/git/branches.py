@@ -39,17 +39,19 @@ def line_of(branch: str) -> OfLine | None:
     """Whose the branch is by its name; None for a branch that is no default one."""
     if branch.startswith(OF_SESSIONS):
         found = OfLine(decoded(branch.removeprefix(OF_SESSIONS)), None, FIRST)
+        again = conversation_branch(found.session, None)
     elif branch.startswith(OF_CONVERSATIONS):
         session, _, key = branch.removeprefix(OF_CONVERSATIONS).partition("/")
         found = OfLine(decoded(session), None, decoded(key))
+        again = conversation_branch(found.session, found.key)
     else:
         session, _, digits = branch.removeprefix(OF_TASKS).partition("/")
         if not branch.startswith(OF_TASKS) or not digits.isdecimal():
             return None
         found = OfLine(decoded(session), int(digits), None)
+        again = task_branch(found.session, int(digits))
     if not is_name(found.session) or not (found.key is None or is_name(found.key)):
         return None
-    again = conversation_branch(found.session, found.key) if found.seq is None else task_branch(*found[:2])
     return found if again == branch else None
 
 

@@ -109,7 +109,8 @@ def value(command: str, entry: Entry) -> Value:
         statuses: Sequence[Status | RunStatus] = list(RunStatus if command == "runs" else Status)
         return Value("words", tuple(status.value for status in statuses))
     long = entry.names[-1] if entry.names else ""
-    named = {"--session": "sessions", "--agent": "agents", "--label": "labels", "--print": "agents"}
+    named = {"--session": "sessions", "--agent": "agents", "--label": "labels", "--conversation": "keys"}
+    named |= {"--print": "agents"}
     named |= {"--base": "refs", "--land": "branches", "--into": "branches", "--push": "remotes"}
     if long in named:
         return Value(named[long])

@@ -58,10 +58,11 @@ def read(tool: Tool, arguments: Mapping[str, Any], limits: Limits) -> dict[str, 
 def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
     """Check the sessions that are named, and name the server's own if none is."""
     if "session" in given:
-        limits.check_session(values.parse_session(given["session"], "session"), "session")
+        name = values.parse_session(given["session"], "session")
+        limits.check_session(name, f"session '{name}'")
     named = list(_sessions(given))
-    for name, session in named:
-        limits.check_session(session, name)
+    for what, session in named:
+        limits.check_session(session, what)
     if tool.beyond:
         for name in tool.beyond:
             if name in given:
@@ -72,7 +73,7 @@ def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
 
 
 def _sessions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The sessions of the tasks that are named, each with the option that names it. Raises Usage for what is no
+    """The sessions of the tasks that are named, each with the words that name it. Raises Usage for what is no
     address: the command would say whether there is a session of that name."""
     base = given.get("base", "")
     named = {name: given.get(name) for name in ADDRESSES} | ({"base": base[1:]} if base[:1] == "@" else {})
@@ -80,7 +81,7 @@ def _sessions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for word in [value] if isinstance(value, str) else value or ():
             for text in values.expanded(word, name):
                 try:
-                    yield name, values.parse_run(text, name)[0].session
+                    yield f"{name} '{text}'", values.parse_run(text, name)[0].session
                 except NotAnAddress as error:
                     raise Usage(error.message) from None
 

@@ -79,15 +79,13 @@ class Limits:
     def require(self, word: str, what: str) -> None:
         """Raises NotAllowed unless this is allowed; `what` is what needs it."""
         if not self.allows(word):
-            raise NotAllowed(f"{what}: not allowed here; this server lacks `--allow {word}`")
+            raise NotAllowed(f"{what}: this server lacks `--allow {word}`")
 
     def check_session(self, name: str, what: str) -> None:
-        """Raises NotAllowed if a session is none of the server's."""
+        """Raises NotAllowed if a session is none of the server's; `what` names it."""
         if name not in self.sessions and not self.allows(SESSIONS):
-            raise NotAllowed(
-                f"{what} '{name}': not a session of this server ({', '.join(self.sessions)}); it lacks "
-                f"`--allow {SESSIONS}`"
-            )
+            known = ", ".join(self.sessions)
+            raise NotAllowed(f"{what}: not in a session of this server ({known}), which lacks `--allow {SESSIONS}`")
 
     def opens(self, name: str) -> bool:
         """Whether an option of a task is allowed."""

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import NamedTuple, dataclass
+from agentq_cli.base.enumeration import StrEnum
 from agentq_cli.model.addresses import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.base.identity import Identity
+    from agentq_cli.model.statuses import Status
     from agentq_cli.policy.admission import Gate
+
+
+class SupervisorState(StrEnum):
+    """What a supervisor does. `DRAINING`: it was told to stop, and waits for what it runs. `PAUSED`: the queue is
+    paused, or each of the sessions that it serves, whatever still runs. `RUNNING`: something runs."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DRAINING = "draining"
+    ENDED = "ended"
+
+
+KILLED = "killed"
+"""Why a supervisor has ended that another process found dead, without a word of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +34,11 @@ class Supervisor:
 
     `gates` are the admission gates with their numbers, while one of them holds back what it would start. `host` is the
     name of its host in a fleet, None without one; `elsewhere`: that is not this machine, so its pid means nothing here.
+
+    It is in its `state` since `since`, in milliseconds UTC. `last_result` is how its last period of running ended:
+    FAILED if a task that it ran in it ended unsuccessfully, else COMPLETED; None before the first such end, and if
+    nobody knows. `ended_at` and `reason` are of one that has ended; `ended_at` is None while no process has recorded
+    that it is dead.
     """
 
     identity: Identity
@@ -27,6 +49,11 @@ class Supervisor:
     gates: tuple[Gate, ...] = ()
     host: str | None = None
     elsewhere: bool = False
+    state: SupervisorState = SupervisorState.IDLE
+    since: int | None = None
+    last_result: Status | None = None
+    ended_at: int | None = None
+    reason: str | None = None
 
 
 class LastStart(NamedTuple):

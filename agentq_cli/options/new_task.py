@@ -20,7 +20,7 @@ from agentq_cli.options.caller import Caller
 from agentq_cli.options.programs import Programs, path_of
 from agentq_cli.options.table import TREE, rows
 from agentq_cli.options.task_times import TaskTimes
-from agentq_cli.options.texts import encodable, key, labels, text, word
+from agentq_cli.options.texts import key, labels, text, word, work
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -131,9 +131,13 @@ class TaskMaker:
         if not is_name(session):
             values.parse_session(session, what("session"))
         options = {**self._fallback, **self._at.config.options(session)}
-        context = read(KEYS["context"], given, options, what)
+        line = given.get("conversation")
+        if line is not None:
+            values.parse_conversation(line, what("conversation"))
+        # The config says what holds for tasks of which nothing is said, and a conversation is the session's.
+        context = read(KEYS["context"], given, {} if line is not None else options, what)
         if context is None:
-            context = "isolated" if session == DEFAULT_SESSION else "session"
+            context = "isolated" if session == DEFAULT_SESSION and line is None else "session"
         agent = None if exec_ else self._agent(given, session, what)
         cwd = self._cwd(given, options, what)
         tree = {}
@@ -159,6 +163,9 @@ class TaskMaker:
             on_dep_failure=on_dep_failure,
             shared=shared,
         )
+        if line is not None and not doing.in_line:
+            of = "a command without --worktree" if exec_ and not own else "an isolated task"
+            raise Usage(f"{what('conversation')} '{line}': {of} is in no conversation of its session")
         due_at = self._times.due(given, session, what)
         task = NewTask(
             session,
@@ -242,6 +249,7 @@ class TaskMaker:
             umask=self._at.umask,
             depth=depth(self._at.environ),
             tz=given.get("tz"),
+            conversation_key=given.get("conversation"),
             script=self._script(given, options, what),
             check=word("check", given, options, what),
             max_cost_usd=self._max_cost(given, options, agent, what),
@@ -326,30 +334,6 @@ def chosen(given: Given, options: Given, name: str) -> Any:
     """The value that was given, even if the value is empty; otherwise the config's."""
     value = given.get(name)
     return options.get(name) if value is None else value
-
-
-def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[str, ...] | None]:
-    """The prompt and the command, one of which is None. Raises Usage if neither is given, or if it is blank."""
-    argv, prompt, line = given.get("exec"), given.get("prompt"), given.get("shell")
-    if line is not None:
-        if not line.strip():
-            raise Usage(f"{what('shell')} '{line}': a command must not be blank")
-        argv = ("sh", "-c", line)
-    if argv is not None:
-        if not argv or not argv[0]:
-            empty = " ''" if argv else ""
-            raise Usage(f"{what('exec')}{empty}: needs a command, as in `agentq submit --exec -- make test`")
-        for word in argv:
-            if "\0" in word:
-                raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")
-            if not word.isascii():
-                encodable(word, f"{what('exec')} '{argv[0]}'")
-        return None, tuple(argv)
-    if prompt is None:
-        raise Usage(f"{what('prompt')}: missing; give a prompt, or --exec, -c, --file or --batch")
-    if not prompt.strip():
-        raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
-    return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
 
 
 MOST_COST = 1e12

@@ -21,6 +21,7 @@ Given: TypeAlias = "Mapping[str, Any]"
 GROUPS = {
     "Submit": ("submit", "schedule"),
     "Inspect": (
+        "status",
         "list",
         "show",
         "logs",
@@ -46,7 +47,7 @@ COMMANDS = tuple([name for names in GROUPS.values() for name in names])
 SHORT_EXEC = "x"
 """Short for `submit --exec --`: the first word that is no option begins the command line."""
 
-ALIASES = {"add": "submit", "ls": "list", "rm": "cancel", "log": "logs", "status": "list"}
+ALIASES = {"add": "submit", "ls": "list", "rm": "cancel", "log": "logs"}
 """Other names of commands, which other programs have taught."""
 
 WHAT, WHERE, WHEN, ORDER, TREE = "What", "Where", "When", "After other tasks", "In a git worktree"
@@ -351,6 +352,18 @@ ROWS: tuple[Any, ...] = (
         },
     ),
     (
+        "--conversation",
+        TASK,
+        "name",
+        WHERE,
+        "Which of the session's conversations to continue, or to begin under this key.",
+        {
+            "metavar": "KEY",
+            "default": "that of the first task of --after in the session; else the idle one used last, or a new one",
+            "field": "launch.conversation_key",
+        },
+    ),
+    (
         "--agent-arg",
         DEFAULTS,
         "words",
@@ -609,7 +622,7 @@ ROWS: tuple[Any, ...] = (
         ("sessions",),
         "optional",
         "",
-        "End the conversation; without it, list the sessions.",
+        "End the conversations; without it, list the sessions.",
         {"choices": ("reset",)},
     ),
     ("names", ("sessions",), "many", "", "The sessions to reset.", {"metavar": "NAME..."}),
@@ -669,7 +682,16 @@ ROWS: tuple[Any, ...] = (
         "Only this schedule, by any of its addresses.",
         {"metavar": "ID"},
     ),
-    ("--agent -a", ("sessions",), "name", WHICH, "With reset: only this agent's conversation.", {}),
+    ("--agent -a", ("sessions",), "name", WHICH, "With reset: only this agent's conversations.", {}),
+    (
+        "--conversation",
+        ("sessions",),
+        "name",
+        WHICH,
+        "With reset: only the conversation of this key.",
+        {"metavar": "KEY"},
+    ),
+    ("--verbose -v", ("sessions",), "flag", HOW, "Also list each session's conversations.", {}),
     (
         "--status",
         ("list", "runs", "events", "stats", "report"),

@@ -1,4 +1,4 @@
-"""Texts that people type: whether they can be stored, and passed to a process."""
+"""Texts that people type, among them what a task is to do: whether they can be stored, and passed to a process."""
 
 from __future__ import annotations
 
@@ -28,6 +28,30 @@ def encodable(value: str, what: str) -> None:
         os.fsencode(value)
     except UnicodeEncodeError:
         raise Usage(f"{what}: contains half of a surrogate pair, which is not a character") from None
+
+
+def work(given: Given, what: Callable[[str], str]) -> tuple[str | None, tuple[str, ...] | None]:
+    """The prompt and the command, one of which is None. Raises Usage if neither is given, or if it is blank."""
+    argv, prompt, line = given.get("exec"), given.get("prompt"), given.get("shell")
+    if line is not None:
+        if not line.strip():
+            raise Usage(f"{what('shell')} '{line}': a command must not be blank")
+        argv = ("sh", "-c", line)
+    if argv is not None:
+        if not argv or not argv[0]:
+            empty = " ''" if argv else ""
+            raise Usage(f"{what('exec')}{empty}: needs a command, as in `agentq submit --exec -- make test`")
+        for word in argv:
+            if "\0" in word:
+                raise Usage(f"{what('exec')} '{argv[0]}': an argument contains a NUL character")
+            if not word.isascii():
+                encodable(word, f"{what('exec')} '{argv[0]}'")
+        return None, tuple(argv)
+    if prompt is None:
+        raise Usage(f"{what('prompt')}: missing; give a prompt, or --exec, -c, --file or --batch")
+    if not prompt.strip():
+        raise Usage(f"{what('prompt')} '{prompt[:20]}': a prompt must not be blank")
+    return (prompt if prompt.isascii() else text(prompt, what("prompt"))), None
 
 
 def word(name: str, given: Given, options: Given, what: Callable[[str], str]) -> str | None:

@@ -11,11 +11,14 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from agentq_cli.base.dataclass import dataclass, field
+from agentq_cli.policy import pool
 from agentq_cli.policy.directories import Directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
+
+    from agentq_cli.policy.pool import Line
 
 AGED_PRIORITY = 101
 
@@ -47,11 +50,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What is happening in a session: live runs, waiting retries, and agents whose conversation is in use."""
+    """What is happening in a session: live runs, waiting retries with their lines of work (key '': in none), and the
+    lines that are in use."""
 
     running: int = 0
-    retrying: Set[int] = frozenset()
-    conversations: Set[str] = frozenset()
+    retrying: Mapping[int, Line] = field(default_factory=dict)
+    lines: Set[Line] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +78,18 @@ class Snapshot:
 
 
 def lane_open(head: Head, lane: Lane, parallel: int | None) -> bool:
-    """Whether the session has room for this task: its width, its conversation, and retries that come first.
+    """Whether the session has room for this task: its width, its line of work, and retries that come first.
 
     `parallel` is None for the `default` session, whose tasks are independent and only limited by the cap.
     """
-    if head.shares and head.agent in lane.conversations:
-        return False
-    if parallel is None:
-        return True
     # A retry does not wait for other retries: two waiting retries would wait for each other.
-    first = 0 if head.retry else len(lane.retrying)
-    return lane.running + first < parallel
+    first = {} if head.retry or parallel is None else lane.retrying
+    if parallel is not None and lane.running + len(first) >= parallel:
+        return False
+    if not head.shares:
+        return True
+    taken = lane.lines | {line for line in first.values() if line[1]} if first else lane.lines
+    return not taken or pool.has_room(head.agent, head.conversation_key, taken, pool.size(parallel))
 
 
 def startable(head: Head, snapshot: Snapshot, *, now: int, parallel: Callable[[str], int | None]) -> bool:

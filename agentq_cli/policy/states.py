@@ -1,9 +1,10 @@
-"""Which changes of a task's status are allowed: the contract's statuses as one table."""
+"""Which changes of a task's status are allowed, and which of a supervisor's state: one table of each."""
 
 from __future__ import annotations
 
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.statuses import ENDED, RunStatus, Status
+from agentq_cli.model.workers import SupervisorState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,22 @@ TRANSITIONS: dict[Status | None, frozenset[Status]] = {
     Status.EXPIRED: frozenset({Status.QUEUED, Status.BLOCKED}),
     Status.SKIPPED: frozenset({Status.QUEUED, Status.BLOCKED}),
 }
+
+_AT_WORK = {SupervisorState.IDLE, SupervisorState.RUNNING, SupervisorState.PAUSED}
+_STOPPING = {SupervisorState.DRAINING, SupervisorState.ENDED}
+
+SUPERVISOR_TRANSITIONS: dict[SupervisorState | None, frozenset[SupervisorState]] = {
+    None: frozenset({SupervisorState.IDLE}),
+    **{state: frozenset(_AT_WORK - {state} | _STOPPING) for state in _AT_WORK},
+    # Whoever was told to stop starts nothing any more, even if the queue is resumed.
+    SupervisorState.DRAINING: frozenset({SupervisorState.ENDED}),
+    SupervisorState.ENDED: frozenset(),
+}
+
+
+def allowed_supervisor(before: SupervisorState | None, after: SupervisorState) -> bool:
+    """Whether a supervisor may change from `before` (None: it is new) to `after`."""
+    return after in SUPERVISOR_TRANSITIONS[before]
 
 
 def allowed(before: Status | None, after: Status, actor: Actor) -> bool:

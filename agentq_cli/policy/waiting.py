@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentq_cli.policy.admission import Gate
     from agentq_cli.policy.dependencies import Found
     from agentq_cli.policy.placement import PassedOver
+    from agentq_cli.policy.pool import Line
 
 SHOWN_DEPENDENCIES = 5
 SHOWN_HOSTS = 5
@@ -37,7 +38,9 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What else is going on while a task waits. `jobs` is 0 if no supervisor lives; `gate` is the first closed gate.
+    """What else is going on while a task waits. `lines` are the runs of the session that are in a line of work, and
+    `retrying` the tasks of it that wait for a retry, each with its line (key '': in none). `jobs` is 0 if no
+    supervisor lives; `gate` is the first closed gate.
 
     `editing` are the runs that edit where this task would, each with the real path of its directory. With several hosts
     `hosts` are the names of those with a supervisor for the session, and `passed_over` is what they cannot run of it.
@@ -47,8 +50,8 @@ class Surroundings:
     session_reason: str | None
     holds: Sequence[Hold]
     session_runs: Sequence[RunId]
-    conversation_runs: Sequence[RunId]
-    retrying: Sequence[str]
+    lines: Sequence[tuple[RunId, Line]]
+    retrying: Mapping[str, Line]
     parallel: int | None
     workers: int
     jobs: int
@@ -126,19 +129,34 @@ def _held(task: Task, around: Surroundings) -> WaitingFor | None:
 
 
 def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
-    if task.work.shares_conversation and around.conversation_runs:
-        ids = tuple(str(run.address) for run in around.conversation_runs)
-        detail = f"{ids[0]} is using the conversation of '{task.session}'"
-        return WaitingFor("session", detail, ids=ids, brief=f"behind {ids[0]}")
-    if around.parallel is None:
-        return None
+    users = {str(run.address): line for run, line in around.lines}
+    if (found := _line(task, users, around)) is not None or around.parallel is None:
+        return found
     others = () if task.begun else tuple(around.retrying)
     running = tuple(str(run.address) for run in around.session_runs)
     if len(running) + len(others) >= around.parallel:
         what = f"{running[0]} is running" if running else f"{others[0]} will be retried first"
         ids = running + others
         return WaitingFor("session", f"{what} in session '{task.session}'", ids=ids, brief=f"behind {ids[0]}")
-    return None
+    return None if task.begun else _line(task, around.retrying, around)
+
+
+def _line(task: Task, users: Mapping[str, Line], around: Surroundings) -> WaitingFor | None:
+    """What there is to say if the line of work of a task, or each one of its session, is in use by runs or retries."""
+    if not task.work.in_line or not users:
+        return None
+    from agentq_cli.policy import pool
+
+    agent, key, most = task.work.agent or "", task.conversation_key or "", pool.size(around.parallel)
+    taken = {address: line for address, line in users.items() if line[1]}
+    if pool.has_room(agent, key, set(taken.values()), most):
+        return None
+    in_way = {address: line for address, line in taken.items() if not pool.has_room(agent, key, {line}, most)}
+    ids = tuple(in_way or [address for address, (of, _) in taken.items() if of == agent])
+    what = "conversation" if task.work.shares_conversation else "tree"
+    which = f"of '{task.session}'" if most == 1 else f"of line '{taken[ids[0]][1]}' in '{task.session}'"
+    verb = "will be retried first in" if users is around.retrying else "is using"
+    return WaitingFor("session", f"{ids[0]} {verb} the {what} {which}", ids=ids, brief=f"behind {ids[0]}")
 
 
 def _unfit(task: Task, around: Surroundings) -> dict[int, dict[str, str]]:

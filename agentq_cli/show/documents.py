@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from agentq_cli.model.actions import SweepAction, TargetResult
     from agentq_cli.model.runs import Check, Run
-    from agentq_cli.model.sessions import Event, Message, SessionInfo
+    from agentq_cli.model.sessions import Conversation, Event, Message, SessionInfo
     from agentq_cli.model.tasks import Task, WaitingFor
     from agentq_cli.model.trees import Landing, Left
     from agentq_cli.model.workers import Worker
@@ -76,6 +76,7 @@ def task(task: Task, *, now: int, waiting_for: WaitingFor | None, host: str | No
         "labels": list(task.work.labels),
         "key": task.work.key,
         "context": task.work.context,
+        "conversation_key": task.conversation_key,
         "created_at": moment(task.created_at),
         "due_at": moment(task.due_at),
         "expires_at": moment(task.work.expires_at),
@@ -247,6 +248,20 @@ def session(info: SessionInfo, *, parallel: int | None, host: str | None) -> Ite
         "parallel": parallel,
         "host": host,
         "path": info.path,
+    }
+
+
+def conversation(conversation: Conversation) -> Item:
+    """An item of a session's `pool`."""
+    return {
+        "key": conversation.key,
+        "agent": conversation.agent,
+        "conversation": conversation.conversation,
+        "tasks": conversation.tasks,
+        "tokens_in": conversation.tokens_in,
+        "tokens_out": conversation.tokens_out,
+        "used_at": moment(conversation.used_at),
+        "running": None if conversation.running is None else str(conversation.running),
     }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def supervisor(supervisor: Supervisor, *, last_seen_at: int | None, alive: bool) -> documents.Item:
-    """An item of `supervisors` in `agentq.workers/1`."""
+    """An item of `supervisors` in `agentq.workers/1` and `agentq.status/1`."""
     return {
         "pid": supervisor.identity.pid,
         "jobs": supervisor.jobs,
@@ -22,6 +22,11 @@ def supervisor(supervisor: Supervisor, *, last_seen_at: int | None, alive: bool)
         "last_seen_at": documents.moment(last_seen_at),
         "alive": alive,
         "host": supervisor.host or machine_name(),
+        "state": supervisor.state.value,
+        "since": documents.moment(supervisor.since),
+        "last_result": None if supervisor.last_result is None else supervisor.last_result.value,
+        "ended_at": documents.moment(supervisor.ended_at),
+        "reason": supervisor.reason,
     }
 
 

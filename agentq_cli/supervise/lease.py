@@ -9,7 +9,7 @@ from agentq_cli.agents import profile
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.nouns import Renewal
-from agentq_cli.model.workers import Supervisor
+from agentq_cli.model.workers import Supervisor, SupervisorState
 from agentq_cli.supervise.duty import Duty
 
 TYPE_CHECKING = False
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agentq_cli.model.addresses import RunId
+    from agentq_cli.model.statuses import Status
     from agentq_cli.model.workers import Sign
 
 RENEW = "renew"
+NEW: tuple[SupervisorState, Status | None] = (SupervisorState.IDLE, None)
+"""What a new row says of its supervisor."""
 
 
 class Lease:
-    """The row of one supervisor. `joined`: the row has been written."""
+    """The row of one supervisor. `joined`: the row has been written. `state` and `last_result` are what it says."""
 
     def __init__(self, duty: Duty) -> None:
         self.joined = False
+        self.state, self.last_result = NEW
         self._duty = duty
         self._last = Renewal(0, 0)
 
@@ -62,6 +66,7 @@ class Lease:
         duty.told = duty.queue.jobs()
         row = Supervisor(duty.identity, duty.jobs, duty.settings.sessions, duty.queue.now, monotonic_ms())
         self._last = duty.queue.join(row)
+        self.state, self.last_result = NEW
         self.joined = True
 
     def bring(self) -> None:
@@ -84,10 +89,16 @@ class Lease:
             return self._last
         return None
 
-    def leave(self) -> None:
+    def tell(self, state: SupervisorState, last_result: Status | None) -> None:
+        """Have the row say this."""
+        if self.joined and (state, last_result) != (self.state, self.last_result):
+            self._duty.queue.set_state(self._duty.identity, state, last_result=last_result)
+            self.state, self.last_result = state, last_result
+
+    def leave(self, reason: str, last_result: Status | None) -> None:
         """Remove the row. If it cannot be removed now, others recognize it as a dead one's."""
         with contextlib.suppress(AgentqError, OSError):
-            self._duty.queue.leave(self._duty.identity)
+            self._duty.queue.leave(self._duty.identity, reason=reason, last_result=last_result)
 
     def moment(self) -> int:
         """When to renew it (monotonic); not while the guard puts that off, which knows when to try again."""

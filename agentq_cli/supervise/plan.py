@@ -89,6 +89,7 @@ def affinity(session: str, config: Config) -> str:
 def _plan(task: Task, config: Config, past: Past, queue: Queue, *, left: str | None = None) -> Plan:
     import uuid
 
+    task = replace(task, conversation_key=past.conversation_key)
     timeout_ms = retry.time_left_ms(task.work.launch, past.unfit_ms)
     tree, cwd = _places(task, config, queue.here)
     if landed.lands_alone(past.landing):
@@ -98,7 +99,7 @@ def _plan(task: Task, config: Config, past: Past, queue: Queue, *, left: str | N
     try:
         profile = profile_of(task, config)
         assert profile is not None
-        resume = _goes_on(profile, past, cwd or task.work.cwd) and not _stale(task, config, past, queue.now)
+        resume = _goes_on(profile, past, cwd or task.work.cwd)
         conversation, prompt = past.conversation, task.work.prompt or ""
         if task.work.launch.continues is not None and not resume:
             raise Usage(f"conversation '{conversation}': agent '{profile.name}' cannot go on in it from this directory")
@@ -200,14 +201,6 @@ def _left(task: Task, past: Past) -> float | None:
     if retry.exhausted(task.work.launch, past.spent_usd):
         raise Usage(f"--max-cost: its runs cost {format_cost(past.spent_usd)} of {format_cost(limit)}")
     return limit - past.spent_usd
-
-
-def _stale(task: Task, config: Config, past: Past, now: int) -> bool:
-    """Whether the session's conversation has been idle for longer than its `conversation_ttl`; an interrupted one is
-    not idle, however long an agent was held."""
-    limit = config.sessions.get(task.session, {}).get("conversation_ttl")
-    idle = None if past.used_at is None or past.interrupted is not None else now - past.used_at
-    return limit is not None and idle is not None and idle > int(limit)
 
 
 def grace_ms(task: Task, config: Config) -> int:

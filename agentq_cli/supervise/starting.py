@@ -15,6 +15,7 @@ from agentq_cli.model.statuses import Status
 from agentq_cli.model.workers import Worker
 from agentq_cli.policy import order, waiting
 from agentq_cli.policy.admission import Gate
+from agentq_cli.policy.pool import Pool
 from agentq_cli.supervise import plan, strays
 from agentq_cli.supervise.duty import Duty, Happening
 from agentq_cli.supervise.fitting import Fitting
@@ -93,7 +94,7 @@ class Starter:
         """Claim a task in a turn of its session; None if it may no longer be taken or that failed (see the guard)."""
         self._heads.doubt(head.session)
         with self._guard.guarding(head.session, START) as tried, turn.step():
-            candidate = turn.candidate(head)
+            candidate = turn.candidate(head, self._pool(head.session))
             if candidate is None:
                 return None
             made = plan.plan(
@@ -198,6 +199,9 @@ class Starter:
 
     def _parallel(self, session: str) -> int | None:
         return waiting.width(session, self._duty.config.sessions.get(session, {}).get("parallel"))
+
+    def _pool(self, session: str) -> Pool:
+        return Pool(self._parallel(session), self._duty.config.sessions.get(session, {}).get("conversation_ttl"))
 
     def _place(self, head: order.Head) -> str | None:
         if not head.directory or head.directory.startswith("/"):

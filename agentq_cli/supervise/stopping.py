@@ -24,11 +24,12 @@ WHAT = {
 
 
 class Stopping:
-    """Whether it is to end and `how`, a key of `WHAT`; None: it is not. `signal` is the first signal that came and was
-    no order: an order to end is no failure."""
+    """Whether it is to end and `how`, a key of `WHAT`; None: it is not. `why` says what told it first. `signal` is the
+    first signal that came and was no order: an order to end is no failure."""
 
     def __init__(self, duty: Duty) -> None:
         self.how: str | None = None
+        self.why: str | None = None
         self.signal: int | None = None
         self._duty = duty
         self._cancelling: set[tuple[RunId, str]] = set()
@@ -41,6 +42,8 @@ class Stopping:
     def heed(self, signals: Signals, watched: Mapping[RunId, Watched]) -> Iterator[Happening]:
         """Take the signals that have arrived."""
         for number in signals.take():
+            by = "agentq stop" if number in ORDERS else signal.Signals(number).name
+            self.why = self.why or f"stopped by {by}"
             if number in ORDERS:
                 self.how = ORDERS[number]
             elif self.how is None:

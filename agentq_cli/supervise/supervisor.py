@@ -34,6 +34,7 @@ from agentq_cli.supervise.hooks import Hooks
 from agentq_cli.supervise.lease import Lease
 from agentq_cli.supervise.quiet import SAFETY_NET_MS, Quiet
 from agentq_cli.supervise.signals import Signals
+from agentq_cli.supervise.standing import Standing
 from agentq_cli.supervise.starting import Starter
 from agentq_cli.supervise.stopping import Stopping
 from agentq_cli.supervise.turns import Turns
@@ -78,6 +79,7 @@ class Supervision:
         self._hooks = Hooks(queue, duty.identity, environ, Actor.SUPERVISOR)
         self._lease = Lease(duty)
         self._stopping = Stopping(duty)
+        self._standing = Standing(duty, self._runs, self._lease, self._stopping)
         self._ending = Ending(duty, self._starter.fitting)
         self._quiet = Quiet(duty)
 
@@ -114,6 +116,7 @@ class Supervision:
                 over = self._stopping.leaving
                 with self._guard.guarding(None, "end"):
                     over = over or self._done()
+                self._standing.tell(over=over, again=bool(self._answering.due), claiming=self._claiming)
                 yield from self._tell_trouble()
                 if bell.slow is not None and not told:
                     told = True
@@ -159,7 +162,7 @@ class Supervision:
     def _leave(self, signals: Signals) -> None:
         """Go off duty; what runs is adopted by the next supervisor."""
         self._runs.close()
-        self._lease.leave()
+        self._standing.leave()
         for _ in self._hooks.close(signals.fileno()):
             pass
 
@@ -184,6 +187,7 @@ class Supervision:
             yield from runs.report_overdue()
         if self._turns.unhindered:
             self._answering.due.clear()
+            self._standing.paused = False
             self._quiet.looked(strangers=False)
         else:
             yield from self._attend()
@@ -197,6 +201,7 @@ class Supervision:
         """Do what is to be done before anything is started."""
         calls, old = self._queue.calls(self._duty.identity), self._lease.old
         yield from self._hear(calls.jobs)
+        self._standing.paused = calls.paused
         if not self._stopping.leaving:
             # If its own row is gone or old, anybody may take its runs.
             if calls.strangers or not calls.known or old:
@@ -209,7 +214,7 @@ class Supervision:
                 yield from self._starter.expire()
             if calls.arriving:
                 self._starter.arrive()
-        unsettled = old or calls != Calls(jobs=calls.jobs)
+        unsettled = old or calls != Calls(jobs=calls.jobs, paused=calls.paused)
         for answer in self._answering.step({run.session for run in self._runs.by_id}):
             unsettled = True
             yield answer

@@ -43,18 +43,19 @@ def settling(run: RunId) -> str:
 class WatchedRuns:
     """The runs of one supervisor, in the order of the starts.
 
-    `started` counts the tasks that it started, `failed` those that it watched to an unsuccessful end. `ended` is called
-    with the session of each run that is finished, `take_over` with each of which something is left to do. `commit_ms`
-    is how long the last commit of ends took.
+    `started` counts the tasks that it started, `ended` those that it watched to their end, `failed` those of them whose
+    end was unsuccessful. `heard` is called with the session of each run that is finished, `take_over` with each of
+    which something is left to do. `commit_ms` is how long the last commit of ends took.
     """
 
-    def __init__(self, duty: Duty, ended: Callable[[str], None], take_over: Callable[[Watched], None]) -> None:
+    def __init__(self, duty: Duty, heard: Callable[[str], None], take_over: Callable[[Watched], None]) -> None:
         self.by_id: dict[RunId, Watched] = {}
         self.started = 0
+        self.ended = 0
         self.failed = 0
         self.commit_ms = 0
         self._duty = duty
-        self._ended = ended
+        self._heard = heard
         self._take_over = take_over
         self._overdue: set[RunId] = set()
         self._overdue_at = 0
@@ -228,8 +229,9 @@ class WatchedRuns:
         self._forget(run)
         if task is None:
             return
-        if task.status not in (Status.COMPLETED, Status.SKIPPED) and task.status.ended:
-            self.failed += 1
+        if task.status.ended:
+            self.ended += 1
+            self.failed += task.status not in (Status.COMPLETED, Status.SKIPPED)
         after = task.shown_status(duty.queue.now)
         yield duty.tell("finish", run, before=Status.RUNNING, after=after, reason=task.reason, outcome=watched.outcome)
         if (unposted := duty.queue.why_unposted(run)) is not None:
@@ -253,7 +255,7 @@ class WatchedRuns:
 
     def _forget(self, run: RunId) -> None:
         self.by_id.pop(run).close()
-        self._ended(run.session)
+        self._heard(run.session)
 
     def _give_up(self, run: RunId, tried: Tried) -> Iterator[Happening]:
         """A session that cannot be read must not keep a slot from the others."""
@@ -263,6 +265,7 @@ class WatchedRuns:
         guard.clear(run.session, settling(run))
         guard.clear(run.session, f"adopt {run}")
         guard.note(run.session, START, tried.error)
+        self.ended += 1
         self.failed += 1
         yield self._duty.tell("trouble", run, reason=tried.error.message)
 

@@ -60,7 +60,7 @@ def main() -> int:
         signal.signal(number, stop)
     began = time.monotonic()
     peers = Peers(options.cache, not options.no_install, say)
-    peers.get()
+    peers.get([kind.name for kind in options.peers])
     try:
         programs = {"agentq": peers.agentq(options.tree, "agentq")}
         if options.against:

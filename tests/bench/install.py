@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,15 +40,17 @@ class Peers:
         """The interpreter of a virtual environment that has nothing."""
         return self.cache / "bare/bin/python"
 
-    def get(self) -> None:
-        """Look for every peer, and install what is missing."""
+    def get(self, names: Collection[str]) -> None:
+        """Look for these peers, and install those that are missing."""
         self.cache.mkdir(parents=True, exist_ok=True)
         environment(self.cache / "bare")
-        for name, package in DEBIAN.items():
-            self._get(name, partial(self._has_program, name), partial(self._debian, package))
-        for name, requirement in PYPI.items():
-            self._get(name, partial(self._has_module, name), partial(self._pypi, requirement))
-        self._get("pueue", partial(self._has_program, "pueued"), self._cargo)
+        for name in names:
+            if name in DEBIAN:
+                self._get(name, partial(self._has_program, name), partial(self._debian, DEBIAN[name]))
+            elif name in PYPI:
+                self._get(name, partial(self._has_module, name), partial(self._pypi, PYPI[name]))
+            else:
+                self._get(name, partial(self._has_program, "pueued"), self._cargo)
 
     def agentq(self, tree: Path, name: str) -> Path:
         """The program `agentq` of a source tree, installed as a user would: a virtual environment, not editable."""

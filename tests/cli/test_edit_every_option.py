@@ -72,6 +72,7 @@ OF_PROMPTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "--prompt": (("another",), {"prompt": "another"}),
     "--shared": ((), {"shared": True}),
     "--agent": (("other",), {"agent": "other"}),
+    "--conversation": (("line",), {"launch.conversation_key": "line", "conversation_key": "line"}),
     "--agent-arg": (("word",), {"launch.agent_args.word": True}),
     "--max-cost": (("2.5",), {"launch.max_cost_usd": 2.5}),
 }
@@ -107,7 +108,18 @@ def fields(aq: Driven, seq: int, session: str = "default") -> dict[str, Any]:
     found |= {f"after.{session}/{seq}": on for session, seq, on in json.loads(row.pop("after") or "[]")}
     expires = row.pop("expires_at")
     found["expires after its slot"] = None if expires is None else expires - occurrence["slot"]
-    for name in ("prompt", "agent", "cwd", "priority", "key", "context", "on_dep_failure", "argv", "shared"):
+    for name in (
+        "prompt",
+        "agent",
+        "cwd",
+        "priority",
+        "key",
+        "context",
+        "on_dep_failure",
+        "argv",
+        "shared",
+        "conversation_key",
+    ):
         found[name] = row[name]
     return found
 

@@ -44,6 +44,7 @@ def exactly(**keys: Schema) -> Schema:
     return {"type": "object", "properties": keys, "required": list(keys), "additionalProperties": False}
 
 
+STATE = one_of("idle running paused draining ended")
 STATUS = one_of("blocked scheduled queued running retrying paused completed failed cancelled expired skipped")
 CLASSES = (
     "crashed stalled timeout oom network overloaded no_verdict rate_limited auth billing config spawn denied context "
@@ -103,6 +104,7 @@ TASK = exactly(
     labels=listed(TEXT),
     key=maybe(TEXT),
     context=one_of("isolated session"),
+    conversation_key=maybe(TEXT),
     created_at=TIME,
     due_at=TIME,
     expires_at=maybe(TIME),
@@ -200,25 +202,50 @@ WORKER = exactly(
     host=TEXT,
 )
 SUPERVISOR = exactly(
-    pid=INT, jobs=INT, sessions=listed(TEXT), started_at=TIME, last_seen_at=TIME, alive=BOOL, host=TEXT
+    pid=INT,
+    jobs=INT,
+    sessions=listed(TEXT),
+    started_at=TIME,
+    last_seen_at=TIME,
+    alive=BOOL,
+    host=TEXT,
+    state=STATE,
+    since=maybe(TIME),
+    last_result=maybe(one_of("completed failed")),
+    ended_at=maybe(TIME),
+    reason=maybe(TEXT),
 )
-SESSION = exactly(
-    name=TEXT,
-    counts=exactly(**dict.fromkeys(STATUS["enum"], INT)),
-    next_due_at=maybe(TIME),
-    paused=BOOL,
+SESSION_KEYS = {
+    "name": TEXT,
+    "counts": exactly(**dict.fromkeys(STATUS["enum"], INT)),
+    "next_due_at": maybe(TIME),
+    "paused": BOOL,
+    "conversation": maybe(TEXT),
+    "conversations": {"type": "object", "additionalProperties": TEXT},
+    "parallel": maybe(INT),
+    "host": maybe(TEXT),
+    "path": TEXT,
+}
+SESSION = exactly(**SESSION_KEYS)
+CONVERSATION = exactly(
+    key=TEXT,
+    agent=TEXT,
     conversation=maybe(TEXT),
-    conversations={"type": "object", "additionalProperties": TEXT},
-    parallel=maybe(INT),
-    host=maybe(TEXT),
-    path=TEXT,
+    tasks=INT,
+    tokens_in=maybe(INT),
+    tokens_out=maybe(INT),
+    used_at=maybe(TIME),
+    running=maybe(RUN_ID),
 )
+POOLED = exactly(**SESSION_KEYS, pool=listed(CONVERSATION))
+# Of a task the statuses, of a supervisor the states.
+CHANGED = one_of(" ".join(dict.fromkeys([*STATUS["enum"], *STATE["enum"]])))
 EVENT = exactly(
     at=TIME,
     task=maybe(ADDRESS),
     run=maybe(RUN_ID),
-    from_=maybe(STATUS),
-    to=maybe(STATUS),
+    from_=maybe(CHANGED),
+    to=maybe(CHANGED),
     event=TEXT,
     actor=one_of("user supervisor sweep shim agent"),
     reason=maybe(TEXT),
@@ -266,7 +293,24 @@ def items_of(schema: Schema, **more: Schema) -> Schema:
     return exactly(schema=TEXT, items=listed(schema), **more)
 
 
-WORKERS = items_of(WORKER, supervisors=listed(SUPERVISOR), gates=listed(GATE))
+WORKERS = items_of(WORKER, supervisors=listed(SUPERVISOR), ended=listed(SUPERVISOR), gates=listed(GATE))
+GLANCE = exactly(run=RUN_ID, agent=maybe(TEXT), started_at=TIME, title=TEXT)
+LIVE = ["blocked", "scheduled", "queued", "running", "retrying", "paused"]
+OVERVIEW = exactly(
+    schema=TEXT,
+    stored=BOOL,
+    at=TIME,
+    since=TIME,
+    counts=exactly(**dict.fromkeys(LIVE, INT)),
+    ended=exactly(**dict.fromkeys(set(STATUS["enum"]) - set(LIVE), INT)),
+    running=listed(GLANCE),
+    waiting=listed(TASK),
+    failed=listed(TASK),
+    cost_usd=maybe(NUMBER),
+    runs_of_unknown_cost=INT,
+    next=listed(exactly(command=TEXT, why=TEXT)),
+    supervisors=listed(SUPERVISOR),
+)
 VARIABLES = listed(exactly(**{"name": TEXT, "from": one_of("shell supervisor profile config task host agentq")}))
 CHECKPOINT = exactly(
     repository=TEXT,
@@ -320,7 +364,9 @@ READING = [
     (("list", "--all"), "tasks", items_of(TASK)),
     (("show", "talk/1"), "task", SHOWN),
     (("sessions",), "sessions", items_of(SESSION)),
+    (("sessions", "-v"), "sessions", items_of(POOLED)),
     (("workers",), "workers", WORKERS),
+    (("status",), "status", OVERVIEW),
     (("hosts",), "hosts", items_of(HOST)),
     (("runs",), "runs", items_of(RUN)),
     (("schedules",), "schedules", items_of(SERIES)),

@@ -118,10 +118,11 @@ def test_lines_of_a_batch_may_be_in_trees_of_different_conversations(work: TreeW
     tree = {"exec": ["true"], "cwd": str(work.path), "worktree": True, "session": "docs"}
     given = [{**tree, "conversation": "a", "branch": "x"}, {**tree, "conversation": "b"}]
     assert len(aq.batch(*given, {**given[0]})) == 3
-    bad = [given[0], {**given[0], "branch": "y"}, {**given[1], "branch": "x"}]
+    given = [{**each, "session": "notes", "branch": "z"} for each in given]
+    bad = [given[0], {**given[0], "branch": "y"}, given[1]]
     done = aq("submit", "--batch", "-", code=2, input="\n".join(map(json.dumps, bad)))
     assert "--batch line 2: branch 'y': all tasks of a conversation share one tree" in done.stderr
-    assert "--batch line 3: branch 'x': another of these tasks has it" in done.stderr
+    assert "--batch line 3: branch 'z': another of these tasks has it" in done.stderr
 
 
 def test_a_task_for_any_conversation_keeps_the_trees_of_all(work: TreeWork, aq: Driven) -> None:

@@ -22,6 +22,7 @@ TASK_KEYS = (
         "labels",
         "key",
         "context",
+        "conversation_key",
         "created_at",
         "due_at",
         "expires_at",

@@ -220,11 +220,12 @@ def test_a_tree_that_vanished_comes_back_with_what_was_uncommitted(work: TreeWor
 
 
 def test_two_runs_are_never_in_one_tree(work: TreeWork, aq: Driven) -> None:
+    """The session had one conversation, and so a branch of a given name, when they were submitted."""
+    first = submit(work, f"set -- first; {HELD}", "-s", "docs", "--branch", "topic")
+    second = submit(work, "true", "-s", "docs", "--branch", "topic")
     with (aq.home / "config.toml").open("w") as config:
         config.write("[sessions.docs]\nparallel = 2\n")
     aq.agentq.environ["AGENTQ_CONFIG"] = str(aq.home / "config.toml")
-    first = submit(work, f"set -- first; {HELD}", "-s", "docs")
-    second = submit(work, "true", "-s", "docs")
     other = submit(work, "true", "--context", "isolated", "-s", "docs")
     supervisor = aq.supervise("--drain", "-j", "3")
     aq.started("first")

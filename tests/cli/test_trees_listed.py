@@ -125,7 +125,7 @@ def test_a_diff_has_what_is_committed_and_what_is_not_and_writes_nothing(work: T
         {"path": "un\ntracked", "was": None, "insertions": 1, "deletions": 0},
         {"path": "\ufffd.bin", "was": None, "insertions": 1, "deletions": 0},
     ]
-    keys = "schema line run repository branch base commit files_changed insertions deletions files"
+    keys = "schema line run repository branch base commit files_changed insertions deletions files conversation_key"
     assert list(found) == keys.split()
     assert found["schema"] == "agentq.diff/1"
     assert (found["files_changed"], found["insertions"], found["deletions"]) == (3, 3, 1)

@@ -155,6 +155,44 @@ def test_what_an_older_host_uses_is_not_removed_while_it_is_up(fleet: Fleet, mon
         fleet.ask("DROP TABLE agentq.rest")
 
 
+def test_what_ran_before_there_were_lines_of_work_is_in_the_first(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = schema.steps()[:1]
+    monkeypatch.setattr(schema, "steps", lambda: first)
+    monkeypatch.setattr(schema, "latest", lambda: 1)
+    with postgres.schema() as name:
+        settings = FleetSettings(schema=name)
+        init.init(fleet.url, settings)
+
+        def ask(sql: str) -> list[tuple[object, ...]]:
+            return fleet.cluster.ask(sql.replace("agentq.", f"{name}."))
+
+        for seq, kind, context, last, directory in (
+            (1, "prompt", "session", "1", "/"),
+            (2, "prompt", "session", "NULL", "/"),
+            (3, "prompt", "isolated", "1", "/"),
+            (4, "exec", "session", "1", ":/r"),
+            (5, "exec", "session", "1", ""),
+        ):
+            ask(
+                "INSERT INTO agentq.tasks (session, seq, kind, status, cwd, priority, labels, context, created_at,"
+                f" due_at, launch, last_run, directory) VALUES ('s', {seq}, '{kind}', 'running', '/', 0, '[]',"
+                f" '{context}', 1, 1, '{{}}', {last}, '{directory}')"
+            )
+            ask(
+                f"INSERT INTO agentq.workers (session, seq, attempt, agent, shares, claimed_at) SELECT 's', {seq}, 1,"
+                f" CASE WHEN '{kind}' = 'exec' THEN '' ELSE 'demo' END, 0, 1 WHERE {last} IS NOT NULL"
+            )
+        ask("INSERT INTO agentq.conversations VALUES ('s', 'demo', 'id', 7, 'h')")
+        monkeypatch.undo()
+        assert init.upgrade(fleet.url, settings)
+        lines = "SELECT seq, conversation_key FROM agentq"
+        assert dict(ask(f"{lines}.tasks")) == {1: "1", 2: None, 3: None, 4: "1", 5: None}
+        assert dict(ask(f"{lines}.workers")) == {1: "1", 3: None, 4: "1", 5: None}
+        assert ask("SELECT agent, key, id FROM agentq.conversations") == [("demo", "1", "id")]
+
+
 def test_without_the_driver_the_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "psycopg2")
     monkeypatch.delitem(sys.modules, "psycopg2._psycopg")

@@ -36,6 +36,7 @@ from agentq_cli.model.tasks import NewTask, Task
 from agentq_cli.model.work import Work
 from agentq_cli.model.workers import Worker
 from agentq_cli.policy import order, waiting
+from agentq_cli.policy.pool import Pool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -224,7 +225,7 @@ def claim(
     **more: Any,
 ) -> Claim | None:
     """Try to take a task."""
-    candidate = queue.candidate(head)
+    candidate = queue.candidate(head, Pool((parallel or widths())(head.session)))
     if candidate is None:
         return None
     plan = planner(candidate.task, candidate.past)
@@ -262,7 +263,7 @@ def turn(
                     break
                 heads.doubt(session)
                 with made.step():
-                    candidate = made.candidate(head)
+                    candidate = made.candidate(head, Pool(width(session)))
                     assert candidate is not None
                     plan = the_plan(candidate.task, candidate.past)
                     claimed = made.claim(candidate, plan, supervisor=SUPERVISOR, host="here", **how)

@@ -226,7 +226,8 @@ def test_a_claim_keeps_to_the_lane_whatever_was_picked(queue: Queue) -> None:
 
 @pytest.mark.parametrize("session", ["a", "default"])
 def test_tasks_that_share_a_conversation_never_overlap(queue: Queue, session: str) -> None:
-    first, second = submit(queue, prompt(session, "1", context="session"), prompt(session, "2", context="session"))
+    one = {"context": "session", "launch": Launch(conversation_key="k")}
+    first, second = submit(queue, prompt(session, "1", **one), prompt(session, "2", **one))
     stale = head_of(queue, second)
     wide = widths(a=9, default=9)
     claimed = claim_next(queue, parallel=wide)
@@ -365,7 +366,7 @@ def test_what_was_edited_between_pick_and_claim_counts(queue: Queue) -> None:
     assert claim(queue, stale) is None, "its agent is paused"
     queue.resume_agent("other")
     start(queue, Address("a", 2))
-    queue.edit(address, edited(context="session"))
+    queue.edit(address, edited(context="session", launch=Launch(conversation_key="1")))
     assert claim(queue, stale, parallel=widths(a=9)) is None, "its conversation is taken"
     queue.edit(address, edited(agent="demo", due_at=NOON + 1))
     assert claim(queue, stale, parallel=widths(a=9)) is None, "it is not due"
@@ -535,11 +536,11 @@ def test_a_retry_is_claimed_as_one(queue: Queue) -> None:
 
 
 def test_a_conversation_is_handed_to_the_next_task_that_shares_it(queue: Queue, clock: Clock) -> None:
-    def told(new: NewTask) -> tuple[str | None, int | None]:
-        seen: list[tuple[str | None, int | None]] = []
+    def told(new: NewTask) -> str | None:
+        seen: list[str | None] = []
 
         def planner(task: Task, past: Past) -> Plan:
-            seen.append((past.conversation, past.used_at))
+            seen.append(past.conversation)
             return Plan(("x",), conversation=past.conversation)
 
         (address,) = submit(queue, new)
@@ -547,14 +548,13 @@ def test_a_conversation_is_handed_to_the_next_task_that_shares_it(queue: Queue, 
         finish(queue, run, conversation="c-9" if new.work.agent == "demo" else None)
         return seen[0]
 
-    assert told(prompt("a")) == (None, None)
+    assert told(prompt("a")) is None
     clock.forward(7)
-    assert told(prompt("a")) == ("c-9", NOON)
-    assert told(prompt("a")) == ("c-9", NOON + 7)
-    assert told(prompt("a", context="isolated")) == (None, None)
-    assert told(prompt("a", agent="other")) == (None, None)
-    assert told(prompt("b")) == (None, None)
-    assert told(command("a")) == (None, None)
+    assert told(prompt("a")) == told(prompt("a")) == "c-9"
+    assert told(prompt("a", context="isolated")) is None
+    assert told(prompt("a", agent="other")) is None
+    assert told(prompt("b")) is None
+    assert told(command("a")) is None
 
 
 def test_a_conversation_that_is_bound_to_a_directory_goes_on_only_there(queue: Queue) -> None:
@@ -645,9 +645,9 @@ def test_a_retry_goes_on_in_the_conversation_that_its_run_before_began(queue: Qu
     crashed, error = RunStatus.CRASHED, RunStatus.ERROR
     (isolated,) = submit(queue, prompt("a", context="isolated", launch=Launch(retries=9)))
     assert told(isolated, crashed, FailureClass.CRASHED, "c-1") == Past()
-    assert told(isolated, error, FailureClass.NETWORK, "c-1") == Past("c-1", NOON, FailureClass.CRASHED)
+    assert told(isolated, error, FailureClass.NETWORK, "c-1") == Past("c-1", FailureClass.CRASHED)
     # It ended before it named its conversation: that is still the one it went on in.
-    assert told(isolated, crashed, FailureClass.CRASHED, None) == Past("c-1", NOON + 600_000, FailureClass.NETWORK)
+    assert told(isolated, crashed, FailureClass.CRASHED, None) == Past("c-1", FailureClass.NETWORK)
     assert told(isolated, error, FailureClass.CONTEXT, "c-1").conversation == "c-1"
     assert told(isolated, error, FailureClass.ERROR, "c-2") == Past(), "its conversation was full"
     assert told(isolated, RunStatus.SUCCESS, None, "c-2").conversation == "c-2"
@@ -659,7 +659,7 @@ def test_a_retry_goes_on_in_the_conversation_that_its_run_before_began(queue: Qu
     assert told(isolated, RunStatus.SUCCESS, None, "c-5") == Past(), "another agent knows nothing of it"
 
     (shared,) = submit(queue, prompt("b", launch=Launch(retries=9)))
-    assert told(shared, error, FailureClass.ERROR, "c-6") == Past()
+    assert told(shared, error, FailureClass.ERROR, "c-6") == Past(conversation_key="1")
     assert told(shared, error, FailureClass.ERROR, "c-6").interrupted is FailureClass.ERROR
     queue.cancel(shared)
     (later,) = submit(queue, prompt("b"))

@@ -37,7 +37,7 @@ LIKE = {
     "channel",
     "boot",
 }
-TEXTS = {*re.findall(r'^  "?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
+TEXTS = {*re.findall(r'(?:^  |ADD COLUMN )"?(\w+)"? +text', COLUMNS, re.MULTILINE), *LIKE, "target_session"}
 """The values that are texts: those of columns, and others."""
 
 LISTS = {

@@ -91,6 +91,9 @@ def test_an_index_from_before_the_figures_has_them_once_it_is_opened(
     before = queue.figures.of_runs("both")
     with closing(sqlite3.connect(state_dir / "agentq.db")) as index:
         index.execute("DROP INDEX task_runs_figures")
+        index.execute("DROP TABLE ended_supervisors")
+        for column in ("state", "since", "last_result"):
+            index.execute(f"ALTER TABLE supervisors DROP COLUMN {column}")
         index.execute("PRAGMA user_version = 11")
     with open_queue(clock) as again:
         assert again.figures.of_runs("both") == before

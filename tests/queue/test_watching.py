@@ -38,7 +38,7 @@ THIRD = Identity(4_100_004, 44, "boot")
 
 def on_duty(queue: Queue) -> list[Supervisor]:
     """The supervisors, wherever they are."""
-    return [replace(each, host=None) for each in queue.supervisors()]
+    return [replace(each, host=None, since=None) for each in queue.supervisors()]
 
 
 def test_supervisors_come_and_go(queue: Queue) -> None:

@@ -22,7 +22,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     agentq = Agentq(home, base / "state")
     lines = [
         {"session": "docs", "exec": ["true"], "label": [*HOSTILE, *SAFE], "key": HOSTILE[0]},
-        {"session": "docs", "prompt": " ".join(HOSTILE), "agent": "demo", "key": HOSTILE[4]},
+        {"session": "docs", "prompt": " ".join(HOSTILE), "agent": "demo", "key": HOSTILE[4], "conversation": "a.b"},
         {"session": "site.v2", "exec": list(HOSTILE), "label": ["ok+1"]},
         {"session": "default", "exec": ["true"]},
     ]

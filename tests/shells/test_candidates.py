@@ -36,6 +36,7 @@ def test_each_kind_has_its_names(world: World) -> None:
     assert asked(world, "tasks", "1") == ["1"], "a bare number is a task of the session default"
     assert asked(world, "series") == []
     assert sorted(asked(world, "labels")) == sorted(SAFE)
+    assert (asked(world, "keys"), asked(world, "keys", "b")) == (["a.b"], [])
     assert asked(world, "agents", "c") == ["claude", "codex"]
     assert asked(world, "prompts") == []
 
@@ -80,8 +81,8 @@ def test_a_forged_index_gets_no_harmful_name_through(world: World, tmp_path: Pat
             copy.execute("INSERT INTO sessions (name, created_at) VALUES (?, 0)", (name,))
             copy.execute(
                 "INSERT INTO tasks SELECT ?, 1, status, agent, priority, due_at, expires_at, retry, shares, series,"
-                " ended_at, labels, arriving, dep_failed, directory FROM tasks WHERE session = 'docs' AND seq = 1",
-                (name,),
+                " ended_at, labels, arriving, dep_failed, directory, ? FROM tasks WHERE session = 'docs' AND seq = 1",
+                (name, name),
             )
         copy.execute(
             'UPDATE tasks SET labels = \'["fine", 7, null, {}, "\\u0000", "", "-rf"]\' WHERE session = \'docs\''
@@ -91,6 +92,7 @@ def test_a_forged_index_gets_no_harmful_name_through(world: World, tmp_path: Pat
         found = candidates.candidates(kind, "", str(tmp_path), {})
         assert {name.partition("/")[0] for name in found} <= {"default", "docs", "site.v2"}, kind
         assert found
+    assert candidates.candidates("keys", "", str(tmp_path), {}) == ["a.b"]
     assert "fine" in candidates.candidates("labels", "", str(tmp_path), {})
     assert "-rf" not in candidates.candidates("labels", "", str(tmp_path), {})
 

@@ -150,7 +150,9 @@ def test_an_index_from_before_the_gates_keeps_its_supervisors(
     opening.connect(str(path), "index", create=False).close()
     assert version(path) == migrations.latest("index") >= 3
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT * FROM supervisors").fetchall() == [(7, 8, "boot", 2, "[]", 9, 10, None)]
+        assert database.execute("SELECT * FROM supervisors").fetchall() == [
+            (7, 8, "boot", 2, "[]", 9, 10, None, "idle", 9, None)
+        ]
 
 
 def test_a_task_from_before_the_retries_keeps_its_budget_and_waits_for_nobody(
@@ -199,6 +201,72 @@ def test_a_run_and_a_task_from_before_the_checks_and_the_trees_have_none(
     assert found == [("s", 1, 2, "success", None, None, None)]
     older = launch('{"umask": 18, "depth": 0, "script": "/s"}')
     assert (older.check, older.repository) == (None, None)
+
+
+def test_what_ran_before_there_were_lines_is_in_the_first_and_what_waited_in_any(
+    tmp_path: Path, schema: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A waiting retry, a run, and what ended and may be replied to go on in the one line that there was."""
+    index, inbound = tmp_path / "agentq.db", tmp_path / "inbound.db"
+    for kind, newest in (("index", 12), ("inbound", 5)):
+        for file in (schema / kind).iterdir():
+            if int(file.name[:3]) > newest:
+                file.unlink()
+    migrations.latest.cache_clear()
+    tree = '{"repository": "/r"}'
+    tasks = [
+        # seq, kind, status, context, last run, launch, its line afterwards
+        (1, "prompt", "queued", "session", 1, "{}", "1"),
+        (2, "prompt", "queued", "session", None, "{}", None),
+        (3, "prompt", "completed", "session", 2, "{}", "1"),
+        (4, "prompt", "running", "isolated", 1, "{}", None),
+        (5, "exec", "running", "session", 1, tree, "1"),
+        (6, "exec", "queued", "session", None, tree, None),
+        (7, "exec", "completed", "session", 1, "{}", None),
+    ]
+    opening.connect(str(index), "index", create=True).close()
+    opening.connect(str(inbound), "inbound", create=True).close()
+    with closing(opening.connect_session(str(inbound), str(index), create=False)) as database:
+        for seq, kind, status, context, last, launched, _ in tasks:
+            database.execute(
+                "INSERT INTO messages_in"
+                " (seq, kind, status, cwd, priority, labels, context, created_at, due_at, launch, last_run, agent)"
+                " VALUES (?, ?, ?, '/', 0, '[]', ?, 1, 1, ?, ?, iif(? = 'prompt', 'demo', NULL))",
+                (seq, kind, status, context, launched, last, kind),
+            )
+            database.execute(
+                "INSERT INTO idx.tasks (session, seq, status, agent, priority, due_at, retry, shares, directory)"
+                " VALUES ('s', ?, ?, '', 0, 1, 0, ?, ?)",
+                (seq, status, (kind, context) == ("prompt", "session"), ":/r" if launched == tree else ""),
+            )
+            if last is not None:
+                database.execute(
+                    'INSERT INTO idx.task_runs (session, seq, attempt, "trigger", argv, cwd, started_at, status, host)'
+                    " VALUES ('s', ?, ?, 'submit', '[]', '/', 3, 'success', 'here')",
+                    (seq, last),
+                )
+            if status == "running":
+                database.execute(
+                    "INSERT INTO idx.workers (session, seq, attempt, agent, shares, claimed_at)"
+                    " VALUES ('s', ?, 1, '', 0, 1)",
+                    (seq,),
+                )
+        database.execute("INSERT INTO conversations VALUES ('demo', 'id', 7)")
+        database.execute("INSERT INTO session_state VALUES ('given up by demo', '3.2')")
+    monkeypatch.undo()
+    migrations.latest.cache_clear()
+    with closing(opening.connect_session(str(inbound), str(index), create=False)) as database:
+        found = dict(database.execute("SELECT seq, conversation_key FROM messages_in").fetchall())
+        mirrored = dict(database.execute("SELECT seq, nullif(conversation_key, '') FROM idx.tasks").fetchall())
+        lines = {seq for seq, shares in database.execute("SELECT seq, shares FROM idx.tasks").fetchall() if shares}
+        live = dict(database.execute("SELECT seq, conversation_key FROM idx.workers").fetchall())
+        known = database.execute("SELECT agent, key, id, used_at FROM conversations").fetchall()
+        given_up = database.execute("SELECT name, value FROM session_state").fetchall()
+    assert found == mirrored == {seq: line for seq, *_, line in tasks}
+    assert lines == {1, 2, 3, 5, 6}
+    assert live == {4: None, 5: "1"}
+    assert known == [("demo", "1", "id", 7)]
+    assert given_up == [("given up by demo 1", "3.2")]
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, schema: Path) -> None:

@@ -103,12 +103,12 @@ def test_a_paused_session_agent_or_queue_starts_nothing_of_its_own() -> None:
         (Lane(running=1), 2, True),
         (Lane(running=2), 2, False),
         (Lane(running=99), None, True),
-        (Lane(retrying={7}), 1, False),
-        (Lane(retrying={7}), 2, True),
-        (Lane(running=1, retrying={7}), 2, False),
-        (Lane(retrying={7, 8}), 2, False),
-        (Lane(retrying={7}), None, True),
-        (Lane(running=1, conversations={"other"}), 2, True),
+        (Lane(retrying={7: ("demo", "")}), 1, False),
+        (Lane(retrying={7: ("demo", "")}), 2, True),
+        (Lane(running=1, retrying={7: ("demo", "")}), 2, False),
+        (Lane(retrying={7: ("demo", ""), 8: ("demo", "")}), 2, False),
+        (Lane(retrying={7: ("demo", "")}), None, True),
+        (Lane(running=1, lines={("other", "1")}), 2, True),
     ],
 )
 def test_a_lane_has_room_for_what_runs_and_what_is_retried_first(lane: Lane, parallel: int | None, is_open: bool):
@@ -117,21 +117,24 @@ def test_a_lane_has_room_for_what_runs_and_what_is_retried_first(lane: Lane, par
 
 @pytest.mark.parametrize("parallel", [1, 5, None])
 def test_a_conversation_is_used_by_one_task_at_a_time(parallel: int | None) -> None:
-    lane = Lane(running=0, conversations={"demo"})
-    assert not order.lane_open(head(shares=True), lane, parallel)
+    lane = Lane(running=0, lines={("demo", "1")})
+    assert not order.lane_open(head(shares=True, conversation_key="1"), lane, parallel)
+    assert order.lane_open(head(shares=True), lane, parallel) is (parallel == 5), "in another one"
     assert order.lane_open(head(shares=False), lane, parallel)
     assert order.lane_open(head(shares=True, agent="other"), lane, parallel)
+    beside = head(shares=True, agent="other", conversation_key="1")
+    assert order.lane_open(beside, lane, parallel) is (parallel != 5), "a line of several is a tree of its own"
 
 
 def test_retries_that_came_to_wait_together_do_not_wait_for_each_other() -> None:
-    lanes = {"a": Lane(retrying={1, 2})}
+    lanes = {"a": Lane(retrying={1: ("demo", ""), 2: ("demo", "")})}
     heads = (head("a", 1, retry=True, due_at=NOW + 1), head("a", 2, retry=True), head("a", 3))
     assert picked(*heads, lanes=lanes) == ("a", 2)
-    assert picked(*heads, now=NOW + 1, lanes={"a": Lane(retrying={1})}) == ("a", 2)
+    assert picked(*heads, now=NOW + 1, lanes={"a": Lane(retrying={1: ("demo", "")})}) == ("a", 2)
 
 
 def test_a_retry_waits_while_its_lane_is_busy() -> None:
-    assert picked(head("a", 1, retry=True), lanes={"a": Lane(running=1, retrying={1})}) is None
+    assert picked(head("a", 1, retry=True), lanes={"a": Lane(running=1, retrying={1: ("demo", "")})}) is None
 
 
 @pytest.mark.parametrize(
@@ -174,8 +177,8 @@ lanes = st.dictionaries(
     st.builds(
         Lane,
         running=st.integers(0, 2),
-        retrying=st.frozensets(st.integers(1, 4), max_size=2),
-        conversations=st.frozensets(st.sampled_from(AGENTS[1:]), max_size=2),
+        retrying=st.dictionaries(st.integers(1, 4), st.just(("demo", "")), max_size=2),
+        lines=st.frozensets(st.tuples(st.sampled_from(AGENTS[1:]), st.just("1")), max_size=2),
     ),
 )
 looks = st.builds(
@@ -199,7 +202,7 @@ def may_start(snapshot: Snapshot, head: Head, widths: dict[str, int | None]) -> 
         or head.agent in snapshot.held_agents
         or head.due_at > NOW
         or (head.expires_at is not None and head.expires_at <= NOW)
-        or (head.shares and head.agent in lane.conversations)
+        or (head.shares and len([line for line in lane.lines if line[0] == head.agent]) >= (room or 1))
         or (room is not None and taken >= room)
     )
 

@@ -30,8 +30,8 @@ IDLE = Surroundings(
     session_reason=None,
     holds=(),
     session_runs=(),
-    conversation_runs=(),
-    retrying=(),
+    lines=(),
+    retrying={},
     parallel=1,
     workers=0,
     jobs=2,
@@ -123,10 +123,16 @@ def test_a_blocked_task_waits_for_what_is_not_decided_yet() -> None:
 
 
 def test_a_conversation_in_use_is_named_with_its_user() -> None:
-    found = why(session_runs=[RUNNING], conversation_runs=[RUNNING], parallel=9)
+    use = {"session_runs": [RUNNING], "lines": [(RUNNING, ("demo", "1"))]}
+    found = why(**use, parallel=None)
     assert found == WaitingFor("session", "a/1 is using the conversation of 'a'", ids=("a/1",), brief="behind a/1")
+    assert detail(**use, parallel=9).startswith("slot"), "another line is free"
+    bound = replace(TASK, conversation_key="1")
+    assert detail(bound, **use, parallel=9) == "session: a/1 is using the conversation of line '1' in 'a'"
+    held = detail(bound, retrying={"a/1": ("demo", "1")}, parallel=9)
+    assert held == "session: a/1 will be retried first in the conversation of line '1' in 'a'"
     isolated = replace(TASK, work=replace(TASK.work, context="isolated"))
-    assert detail(isolated, session_runs=[RUNNING], conversation_runs=[RUNNING], parallel=9).startswith("slot")
+    assert detail(isolated, **use, parallel=9).startswith("slot")
 
 
 def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
@@ -134,16 +140,18 @@ def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:
     assert why(task, session_runs=[RUNNING]) == WaitingFor(
         "session", "a/1 is running in session 'a'", ids=("a/1",), brief="behind a/1"
     )
-    assert why(task, retrying=["a/1"]) == WaitingFor(
+    assert why(task, retrying={"a/1": ("demo", "")}) == WaitingFor(
         "session", "a/1 will be retried first in session 'a'", ids=("a/1",), brief="behind a/1"
     )
     assert detail(task, session_runs=[RUNNING], parallel=2).startswith("slot")
-    assert detail(task, session_runs=[RUNNING], retrying=["a/3"], parallel=2).startswith("session")
-    assert detail(task, session_runs=[RUNNING] * 9, retrying=["a/3"], parallel=None).startswith("slot")
+    assert detail(task, session_runs=[RUNNING], retrying={"a/3": ("demo", "")}, parallel=2).startswith("session")
+    assert detail(task, session_runs=[RUNNING] * 9, retrying={"a/3": ("demo", "")}, parallel=None).startswith("slot")
 
 
 def test_a_retry_that_is_due_does_not_wait_for_other_retries() -> None:
-    assert detail(replace(TASK, attempts=1, tries=1), retrying=["a/2", "a/1"]).startswith("slot")
+    assert detail(replace(TASK, attempts=1, tries=1), retrying={"a/2": ("demo", ""), "a/1": ("demo", "")}).startswith(
+        "slot"
+    )
 
 
 def test_a_gate_is_named_with_its_numbers_and_its_end() -> None:

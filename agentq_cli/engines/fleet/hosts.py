@@ -13,13 +13,14 @@ from agentq_cli import __version__
 from agentq_cli.base import procfs
 from agentq_cli.base.context import contextmanager, suppress
 from agentq_cli.base.errors import Busy, NotFound, Unreadable, Usage
+from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.fleet import errors, lease, presence
 from agentq_cli.engines.fleet.observing import Observer
 from agentq_cli.engines.fleet.opened import First
 from agentq_cli.engines.fleet.presence import Presence
 from agentq_cli.engines.nouns import Renewal, Rescued
-from agentq_cli.engines.steps import rows
+from agentq_cli.engines.steps import rows, supervisors
 from agentq_cli.host import lease_file
 from agentq_cli.model.actions import Actor
 from agentq_cli.model.addresses import RunId
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
-    from agentq_cli.base.identity import Identity
     from agentq_cli.engines.fleet.connection import Connection
     from agentq_cli.engines.fleet.listen import Bell
     from agentq_cli.engines.fleet.transaction import Writing
     from agentq_cli.engines.nouns import Candidate, Claim, Plan
     from agentq_cli.engines.transaction import Row
     from agentq_cli.model.fleet import FleetSettings
+    from agentq_cli.model.statuses import Status
     from agentq_cli.model.workers import Sign, Supervisor
 
     Signs = Mapping[RunId, Sign]
@@ -93,7 +94,7 @@ class Hosts(Presence):
                     found = write.ask("hosts.rejoin", values | {"id": row.id, "beat": row.beat})
                 for host, _ in found:
                     self.own["host_id"] = host
-                    write.tell("dispatch.register", self._row_of(supervisor))
+                    supervisors.begin(write, supervisor, self.machine)
                     write.wake()
             for host, beat in found:
                 lease.keep(self.here, host, beat, asked)
@@ -138,14 +139,6 @@ class Hosts(Presence):
             "labels": dumps(self.settings.labels),
         }
 
-    def _row_of(self, supervisor: Supervisor) -> dict[str, object]:
-        return rows.identity_columns(supervisor.identity) | {
-            "jobs": supervisor.jobs,
-            "sessions": dumps(supervisor.sessions),
-            "started_at": supervisor.started_at,
-            "renewed_at": supervisor.renewed_at,
-        }
-
     def renew(self, identity: Identity, *, jobs: int, renewed_at: int, signs: Signs = NOTHING) -> Renewal:
         message = []
         if signs:
@@ -186,9 +179,19 @@ class Hosts(Presence):
             anew=before != self.connects,
         )
 
-    def leave(self, identity: Identity) -> None:
-        with self.in_queue(actor=Actor.SUPERVISOR) as write:
-            write.tell("dispatch.unregister", rows.identity_columns(identity))
+    def leave(
+        self,
+        identity: Identity,
+        *,
+        reason: str | None = None,
+        last_result: Status | None = None,
+        actor: Actor = Actor.SUPERVISOR,
+    ) -> None:
+        with self.in_queue(actor=actor) as write:
+            if reason is None:
+                supervisors.lose(write, identity, self.machine)
+            else:
+                supervisors.end(write, identity, self.machine, reason, last_result)
             write.tell("hosts.left", {"at": write.now})
             write.wake()
 
@@ -219,6 +222,8 @@ class Hosts(Presence):
                         done.append(Rescued(why, run, ending.lost(part, run, stop=stop, why=why)))
                 except (NotFound, Unreadable):  # its task cannot be ended, and must not keep the host for ever
                     part.tell("dispatch.delete_worker", run._asdict())
+            for row in write.ask("hosts.supervisors_of", {"id": beat.host}):
+                supervisors.lose(write, Identity(*row), found[0][0], why)
             write.tell("hosts.forget", {"id": beat.host})
             write.record("lost", reason=why)
         return done

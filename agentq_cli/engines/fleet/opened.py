@@ -163,6 +163,10 @@ class Opened(Given):
         return self._clock.now_ms() if self._clock.fixed else as_it_is(NOW)
 
     @property
+    def machine(self) -> str:
+        return self.settings.host
+
+    @property
     def now(self) -> int:
         return self._clock.now_ms() if self._clock.fixed else self.database.now
 

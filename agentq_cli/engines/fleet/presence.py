@@ -11,7 +11,7 @@ from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.json_text import loads
 from agentq_cli.engines.shared.runs import Attendance
-from agentq_cli.engines.steps import rows
+from agentq_cli.engines.steps import rows, supervisors
 from agentq_cli.host import attendance
 from agentq_cli.model.hosts import Host, HostState
 from agentq_cli.model.workers import Sign
@@ -88,14 +88,15 @@ class Presence(Attendance):
 
     def supervisors(self) -> list[Supervisor]:
         found = self.reading.ask("read.supervisors")
-        self._leases = {row[8]: row[11] for row in found}
+        self._leases = {row[13]: row[16] for row in found}
         return [self._supervisor(row) for row in found]
 
     def _supervisor(self, row: Row) -> Supervisor:
-        found = rows.supervisor(row)
-        host, elsewhere, beat_at = row[8:11]
-        if not elsewhere:
-            return replace(found, host=host)
+        found = supervisors.read(row)
+        host, elsewhere, *signs = row[13:]
+        if not elsewhere or not signs:
+            return replace(found, host=host, elsewhere=bool(elsewhere))
+        beat_at = signs[0]
         # Its own row counts by the clock of another machine.
         return replace(found, host=host, elsewhere=True, renewed_at=self.boottime() - (self.now - beat_at))
 

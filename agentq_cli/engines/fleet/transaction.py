@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NOTHING: Mapping[str, object] = {}
 
-QUIET = ("start", "adopt")
+QUIET = ("start", "adopt", "supervisor")
 """The events that concern nobody who waits."""
 
 MOST_INSERTED = 10

@@ -45,10 +45,11 @@ class Upkeep:
         if not queue.database.rehearsing:
             for reason, run, task in queue.tend(actor=Actor.SWEEP):
                 yield SweepAction("lost", *_named(run), reason if task is None else f"{task.status} ({reason})")
-        queue.tell("hosts.forget_left", {"before": queue.now - FORGOTTEN_MS})
+        for statement in ("hosts.forget_left", "hosts.forget_ended"):
+            queue.tell(statement, {"before": queue.now - FORGOTTEN_MS})
         for supervisor in queue.supervisors():
             if not supervisor.elsewhere and not queue.lives(supervisor.identity):
-                queue.leave(supervisor.identity)
+                queue.leave(supervisor.identity, actor=Actor.SWEEP)
                 yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
 
     def asking(self) -> list[str]:

@@ -116,6 +116,12 @@ class Opened(Given):
         self.close()
 
     @property
+    def machine(self) -> str:
+        from agentq_cli.model.fleet import machine_name
+
+        return machine_name()
+
+    @property
     def now(self) -> int:
         return self._clock.now_ms()
 

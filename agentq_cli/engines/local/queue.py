@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.fleet import FleetSettings
     from agentq_cli.model.hosts import Host
     from agentq_cli.model.runs import Outcome
+    from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import Task
     from agentq_cli.model.workers import Sign, Supervisor
 
@@ -220,10 +221,23 @@ class LocalQueue(Opened, Readings):
 
         return [this_host.described(self)]
 
-    def leave(self, identity: Identity) -> None:
+    def leave(
+        self,
+        identity: Identity,
+        *,
+        reason: str | None = None,
+        last_result: Status | None = None,
+        actor: Actor = Actor.SUPERVISOR,
+    ) -> None:
+        from agentq_cli.engines.steps import supervisors
+
         try:
             if self.in_place:
-                self.tell("dispatch.unregister", rows.identity_columns(identity))
+                with self.in_queue(actor=actor) as write:
+                    if reason is None:
+                        supervisors.lose(write, identity, self.machine)
+                    else:
+                        supervisors.end(write, identity, self.machine, reason, last_result)
         finally:
             self.ring()
 

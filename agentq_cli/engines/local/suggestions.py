@@ -25,7 +25,8 @@ BUSY_SECONDS = 0.2
 
 
 def suggest(path: str, kind: str, prefix: str, most: int) -> Iterator[object]:
-    """Names of sessions, or addresses of tasks or runs, that begin with the prefix, or all labels; some twice, `most`
+    """Names of sessions, or addresses of tasks or runs, that begin with the prefix, or all labels or keys of
+    conversations; some twice, `most`
     from each query. Nothing if there is no index. Raises sqlite3.Error."""
     index = os.path.join(path, "agentq.db")
     if not os.path.isfile(index):
@@ -45,6 +46,8 @@ def suggest(path: str, kind: str, prefix: str, most: int) -> Iterator[object]:
 def _found(connection: sqlite3.Connection, kind: str, prefix: str, most: int) -> Iterable[object]:
     if kind == "labels":
         return _labels(connection)
+    if kind == "keys":
+        return (key for name in ("keys_live", "keys_ended") for (key,) in _rows(connection, name, limit=LABELLED))
     if kind == "sessions":
         return (name for (name,) in _rows(connection, "sessions", prefix=prefix, limit=most))
     address, dot, _ = prefix.rpartition(".")

@@ -119,7 +119,7 @@ class Upkeep:
     def _supervisors(self) -> Step:
         for supervisor in self._queue.supervisors():
             if not self._queue.lives(supervisor.identity):
-                self._queue.leave(supervisor.identity)
+                self._queue.leave(supervisor.identity, actor=Actor.SWEEP)
                 yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
 
     def _batches(self, session: str | None) -> Step:

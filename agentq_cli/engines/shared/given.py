@@ -39,6 +39,10 @@ class Given(Protocol):
     _clock: Clock
 
     @property
+    def machine(self) -> str:
+        """The name of this machine, in a fleet as its configuration says."""
+
+    @property
     def now(self) -> int:
         """The queue's wall clock."""
 

@@ -81,16 +81,17 @@ class Readings(Attendance, Pauses):
         self.known(session)
         with self.of_session(session) as reading:
             known = reading.ask("read.pool")
-        used = {id: row for id, *row in self.reading.ask("read.conversation_figures", {"session": session})}
+        used = {row[0]: row[1:] for row in self.reading.ask("read.conversation_figures", {"session": session})}
         running = {
             (each.agent, each.conversation_key): each.id
             for each in self.workers()
             if each.session == session and each.conversation_key and each.agent
         }
-        found = [
-            Conversation(key, agent, id, *used.get(id, (0, None, None)), used_at, running.pop((agent, key), None))
-            for agent, key, id, used_at in known
-        ]
+        found = []
+        for agent, key, id, used_at in known:
+            tasks, tokens_in, tokens_out = used.get(id, (0, None, None))
+            run = running.pop((agent, key), None)
+            found.append(Conversation(key, agent, id, tasks, tokens_in, tokens_out, used_at, run))
         new = [Conversation(str(key), str(agent), None, running=run) for (agent, key), run in running.items()]
         return sorted(found + new, key=lambda each: (each.key, each.agent))
 
@@ -151,7 +152,6 @@ class Readings(Attendance, Pauses):
 
         around = self.surroundings(
             task.session,
-            task.work.agent,
             workers=self.workers(),
             holds=self.holds(),
             jobs=jobs,
@@ -167,7 +167,6 @@ class Readings(Attendance, Pauses):
     def surroundings(
         self,
         session: str,
-        agent: str | None,
         *,
         workers: Sequence[Worker],
         holds: Sequence[Hold],
@@ -188,8 +187,8 @@ class Readings(Attendance, Pauses):
             session_reason=reason,
             holds=holds,
             session_runs=[worker.id for worker in lane],
-            conversation_runs=[worker.id for worker in lane if worker.shares_conversation and worker.agent == agent],
-            retrying=[str(Address(session, seq)) for seq, *_ in retrying],
+            lines=[(each.id, (each.agent or "", each.conversation_key)) for each in lane if each.conversation_key],
+            retrying={str(Address(session, seq)): (agent, key) for seq, agent, key in retrying},
             parallel=parallel,
             workers=len(workers),
             jobs=jobs,

@@ -6,11 +6,11 @@ from itertools import islice
 
 from agentq_cli.base.errors import NotFound
 from agentq_cli.base.identity import Identity
-from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.shared import read
 from agentq_cli.engines.shared.tasks import Tasks
 from agentq_cli.engines.steps import rows
 from agentq_cli.model.actions import Actor
+from agentq_cli.policy.pool import ONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from agentq_cli.engines.transaction import Row
     from agentq_cli.model.addresses import Address, RunId
     from agentq_cli.model.runs import Outcome, Run
+    from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import Task
-    from agentq_cli.model.workers import LastStart, Supervisor, Worker
+    from agentq_cli.model.workers import LastStart, Supervisor, SupervisorState, Worker
     from agentq_cli.policy import order
     from agentq_cli.policy.admission import Gate
+    from agentq_cli.policy.pool import Pool
 
 
 class Runs(Tasks):
@@ -96,7 +98,7 @@ class Runs(Tasks):
         values = {"now": self.now, "retrying": not self._clock.fixed}
         return set(self.reading.ask("dispatch.unfinished", values))
 
-    def candidate(self, head: order.Head) -> Candidate | None:
+    def candidate(self, head: order.Head, pool: Pool = ONE) -> Candidate | None:
         from agentq_cli.engines.steps import claim
 
         session = head.session
@@ -104,7 +106,7 @@ class Runs(Tasks):
             # No snapshot: the claim checks all of it again.
             row = read.stored(reading, head.seq)
             if row is not None and rows.unreadable_time(row) is None:
-                return claim.candidate(reading, head, rows.task(session, row))
+                return claim.candidate(reading, head, rows.task(session, row), pool, self.now)
         # It has to be fixed first.
         with self.in_session(session, actor=Actor.SUPERVISOR, background=True) as write:
             try:
@@ -112,7 +114,7 @@ class Runs(Tasks):
             except NotFound:
                 write.remove(head.seq)
                 return None
-            return claim.candidate(write, head, task)
+            return claim.candidate(write, head, task, pool, write.now)
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:
         with self.turn(candidate.head.session, actor=Actor.SUPERVISOR, background=True) as turn:
@@ -177,19 +179,35 @@ class Attendance(Runs):
 
     def register(self, supervisor: Supervisor) -> None:
         """Put a supervisor on record."""
-        values = rows.identity_columns(supervisor.identity) | {
-            "jobs": supervisor.jobs,
-            "sessions": dumps(supervisor.sessions),
-            "started_at": supervisor.started_at,
-            "renewed_at": supervisor.renewed_at,
-        }
-        self.tell("dispatch.register", values)
+        from agentq_cli.engines.steps import supervisors
+
+        with self.in_queue(actor=Actor.SUPERVISOR) as write:
+            supervisors.begin(write, supervisor, self.machine)
+
+    def set_state(self, identity: Identity, state: SupervisorState, *, last_result: Status | None) -> bool:
+        from agentq_cli.engines.steps import supervisors
+
+        with self.in_queue(actor=Actor.SUPERVISOR) as write:
+            return supervisors.change(write, identity, state, self.machine, last_result=last_result)
 
     def set_gates(self, identity: Identity, gates: Sequence[Gate]) -> None:
-        self.tell("dispatch.set_gates", rows.identity_columns(identity) | {"gates": rows.gates_text(gates)})
+        from agentq_cli.engines.steps import supervisors
+
+        self.tell("dispatch.set_gates", rows.identity_columns(identity) | {"gates": supervisors.gates_text(gates)})
 
     def supervisors(self) -> list[Supervisor]:
-        return [rows.supervisor(row) for row in self.reading.ask("read.supervisors")]
+        return [self._supervisor(row) for row in self.reading.ask("read.supervisors")]
+
+    def ended_supervisors(self) -> list[Supervisor]:
+        from agentq_cli.engines.steps import supervisors
+
+        gone = [each for each in self.supervisors() if not each.elsewhere and not self._is_there(each)]
+        return [*map(supervisors.unrecorded, gone), *map(self._supervisor, self.reading.ask("read.ended_supervisors"))]
+
+    def _supervisor(self, row: Row) -> Supervisor:
+        from agentq_cli.engines.steps import supervisors
+
+        return supervisors.read(row)
 
     def living(self) -> list[Supervisor]:
         busy = {worker.supervisor for worker in self.workers()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentq_cli.base.errors import NotFound
+from agentq_cli.policy.pool import ONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Outcome
     from agentq_cli.model.tasks import Task
     from agentq_cli.policy import order
+    from agentq_cli.policy.pool import Pool
 
 
 class Turn:
@@ -71,7 +73,7 @@ class Turn:
         """What was read before no longer counts."""
         self._around = self._candidate = None
 
-    def candidate(self, head: order.Head) -> Candidate | None:
+    def candidate(self, head: order.Head, pool: Pool = ONE) -> Candidate | None:
         from agentq_cli.engines.steps import claim
 
         try:
@@ -79,7 +81,7 @@ class Turn:
         except NotFound:
             self._write.remove(head.seq)
             return None
-        self._candidate = claim.candidate(self._write, head, task)
+        self._candidate = claim.candidate(self._write, head, task, pool, self.now)
         return self._candidate
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Any) -> Claim | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError, WrongState
-from agentq_cli.engines.steps import dependencies, edits, finish, keys, pruned, series
+from agentq_cli.engines.steps import dependencies, edits, finish, keys, lines, pruned, series
 from agentq_cli.model.actions import Trigger, Undone
 from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import Status
@@ -143,6 +143,7 @@ def resume(write: Transaction, address: Address) -> Task:
         dep_failed=None,
         arriving=task.rearms and not task.begun,
     )
+    resumed = resumed if blocked else lines.follow(write, resumed)
     write.save(task, resumed, event="resume")
     return resumed
 
@@ -260,13 +261,15 @@ def reply(write: Transaction, address: Address, prompt: str) -> Task:
     conversation = str(found[0][0])
     work = replace(task.work, prompt=prompt, launch=replace(launch, continues=conversation))
     reason = f"goes on in conversation {conversation}"
-    replied = _asked(task, replace(task, work=work))
+    key = task.conversation_key or lines.of_conversation(write, task, conversation)
+    replied = _asked(task, replace(task, work=work, conversation_key=key))
     return _again(write, task, replied, Trigger.REPLY, due_at=write.now, reason=reason)
 
 
 def _asked(before: Task, after: Task) -> Task:
     """The changed task, of which the runs so far were asked something else if its words are other ones, or its agent:
     then it does not go on with what they left to land."""
+    after = lines.moved(before, after)
     if all(getattr(before.work, name) == getattr(after.work, name) for name in WORDS):
         return after
     return replace(after, work=replace(after.work, launch=replace(after.work.launch, other_words=before.runs)))
@@ -286,15 +289,18 @@ def _again(
     if work.after != task.work.after:
         dependencies.enter(write, task.seq, work.after)
     expired = work.expires_at is not None and work.expires_at <= write.now
+    blocked = dependencies.waits(write, changed)
     again = task.unbegun(
         work=replace(work, expires_at=None) if expired else work,
-        status=Status.BLOCKED if dependencies.waits(write, changed) else Status.QUEUED,
+        status=Status.BLOCKED if blocked else Status.QUEUED,
         due_at=due_at,
         trigger=trigger,
         # Its series has continued without it: from now on it is separate, and makes no next occurrence.
         extra=task.series is not None,
         arriving=False,
+        conversation_key=changed.conversation_key,
     )
+    again = again if blocked else lines.follow(write, again)
     write.save(task, again, event=trigger.value, reason=reason)
     return again
 

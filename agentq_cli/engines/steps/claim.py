@@ -9,7 +9,7 @@ from agentq_cli.base.errors import NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.nouns import Candidate, Claim, Past, Plan
-from agentq_cli.engines.steps import environments, finish, rows, series
+from agentq_cli.engines.steps import environments, finish, lines, rows, series
 from agentq_cli.engines.steps.heads import startable
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import RunId
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.tasks import Task
     from agentq_cli.model.trees import Landing
     from agentq_cli.policy import order
+    from agentq_cli.policy.pool import Known, Pool
 
 
 def claim(
@@ -58,7 +59,7 @@ def claim(
     task = _claimable(write, candidate, plan, again, known, parallel=parallel)
     if task is None or not _bind(write, candidate, plan):
         return None
-    taken = _take(write, task, plan, supervisor=supervisor, host=host, monotonic=monotonic)
+    taken = _take(write, task, plan, candidate.past, supervisor=supervisor, host=host, monotonic=monotonic)
     return replace(taken, environment=candidate.environment)
 
 
@@ -87,7 +88,9 @@ def _claimable(
         conversation_key=task.conversation_key or "",
     )
     if task.status is Status.QUEUED and startable(write, fresh, again, now=write.now, width=parallel(fresh.session)):
-        if known is None and (task != candidate.task or past(write, task) != candidate.past):
+        if known is None and (task != candidate.task or past(write, task, candidate.pool, write.now) != candidate.past):
+            return None
+        if task.work.in_line and candidate.past.conversation_key is None:
             return None
         if plan.directory is not None and Directories(again.directories).overlap(plan.directory):
             if fresh.directory != head.directory:
@@ -114,6 +117,7 @@ def _take(
     write: Transaction,
     task: Task,
     plan: Plan,
+    past: Past,
     *,
     supervisor: Identity,
     host: str,
@@ -130,15 +134,14 @@ def _take(
         last_run=run.attempt,
         cancel_requested=False,
         resumes=plan.resumes,
-        conversation_key=(task.conversation_key or "1") if task.work.in_line else None,
+        conversation_key=past.conversation_key,
     )
+    lines.end(write, task.work.agent or "", past.ends)
     write.save(task, taken, event="start", run=run)
     write.tell(
         "dispatch.insert_run",
-        {
-            "session": task.session,
-            "seq": task.seq,
-            "attempt": run.attempt,
+        run._asdict()
+        | {
             "series": task.series,
             "trigger": Trigger.RETRY if task.tries else task.trigger,
             "agent": task.work.agent,
@@ -152,10 +155,8 @@ def _take(
     )
     write.tell(
         "dispatch.insert_worker",
-        {
-            "session": task.session,
-            "seq": task.seq,
-            "attempt": run.attempt,
+        run._asdict()
+        | {
             "agent": task.work.agent or "",
             "shares": task.work.in_line,
             "at": write.now,
@@ -171,22 +172,25 @@ def _take(
     return Claim(taken, run, plan)
 
 
-def candidate(reading: Reading, head: order.Head, task: Task) -> Candidate:
+def candidate(reading: Reading, head: order.Head, task: Task, pool: Pool, now: int) -> Candidate:
     """What a plan for a task is made from."""
-    return Candidate(head, task, past(reading, task), environments.find(reading, task.work))
+    return Candidate(head, task, past(reading, task, pool, now), pool, environments.find(reading, task.work))
 
 
-def past(reading: Reading, task: Task) -> Past:
-    """What is known before a run of a task."""
+def past(reading: Reading, task: Task, pool: Pool, now: int) -> Past:
+    """What is known before a run of a task of a session that keeps a `pool`."""
     unfit, unfit_ms = _unfit(reading, task)
     landing = _landing(reading, task)
+    own_runs = task.work.agent is not None and task.runs > task.work.launch.earlier_runs
+    own = _interrupted(reading, task) if own_runs else None
+    choice = lines.choose(reading, task, pool, now, goes_on=own and own[0])
+    key, ends = (choice.key, choice.ends) if choice else (None, ())
     if task.work.agent is None:
-        return Past(unfit=unfit, unfit_ms=unfit_ms, landing=landing)
-    own_runs = task.runs > task.work.launch.earlier_runs
+        return Past(unfit=unfit, unfit_ms=unfit_ms, landing=landing, conversation_key=key, ends=ends)
     paid = finish.spent(reading, task) if own_runs else 0.0
-    conversation, used_at, interrupted = _conversation(reading, task, _interrupted(reading, task) if own_runs else None)
+    conversation, interrupted = _conversation(task, own, choice and choice.known)
     directory = None if conversation is None else _directory(reading, task.session, conversation)
-    return Past(conversation, used_at, interrupted, paid, directory, unfit, unfit_ms, landing)
+    return Past(conversation, interrupted, paid, directory, unfit, unfit_ms, landing, key, ends)
 
 
 def _unfit(reading: Reading, task: Task) -> tuple[Check | None, int]:
@@ -222,26 +226,21 @@ def claimed(reading: Reading, task: Task, run: RunId) -> Claim | None:
 
 
 def _conversation(
-    reading: Reading, task: Task, own: tuple[str, int, FailureClass] | None
-) -> tuple[str | None, int | None, FailureClass | None]:
-    """The conversation to continue, when it was last used, and how this task was interrupted in it (`own`)."""
+    task: Task, own: tuple[str, FailureClass] | None, known: Known | None
+) -> tuple[str | None, FailureClass | None]:
+    """The conversation to continue, and how this task was interrupted in it (`own`). `known` is that of its line."""
     if task.work.launch.continues is not None:
-        return own if own and task.tries else (task.work.launch.continues, None, None)
-    if task.work.shares_conversation:
-        known, used_at = next(
-            iter(reading.ask("dispatch.conversation", {"agent": task.work.agent, "key": task.conversation_key or "1"})),
-            (None, None),
-        )
-        if known is None or own is None or known != own[0]:
-            return known, used_at, None
-    return own or (None, None, None)
+        return own if own and task.tries else (task.work.launch.continues, None)
+    if task.work.shares_conversation and (known is None or own is None or known.id != own[0]):
+        return (None, None) if known is None else (known.id, None)
+    return own or (None, None)
 
 
-def _interrupted(reading: Reading, task: Task) -> tuple[str, int, FailureClass] | None:
-    """The conversation in which the task's last run was interrupted, when, and how; None if it was not."""
-    for agent, conversation, failure, ended_at in reading.ask("dispatch.last_attempt", task.address._asdict()):
+def _interrupted(reading: Reading, task: Task) -> tuple[str, FailureClass] | None:
+    """The conversation in which the task's last run was interrupted, and how; None if it was not."""
+    for agent, conversation, failure in reading.ask("dispatch.last_attempt", task.address._asdict()):
         if agent == task.work.agent and conversation is not None and retry.goes_on(failure):
-            return conversation, ended_at, FailureClass(failure)
+            return conversation, FailureClass(failure)
     return None
 
 
@@ -257,15 +256,17 @@ def undo(write: Transaction, run: RunId, *, reason: str) -> bool:
     task = write.task(run.seq)
     if task.status is not Status.RUNNING or task.runs != run.attempt:
         return False
-    ended = Status.CANCELLED if task.cancel_requested else Status.QUEUED
+    ended, before = Status.CANCELLED if task.cancel_requested else Status.QUEUED, _run_before(write, run)
     back = replace(
         task,
         status=ended,
         attempts=task.attempts - 1,
         tries=task.tries - 1,
         resumes=False,
-        last_run=_run_before(write, run),
+        last_run=before,
         ended_at=write.now if ended is Status.CANCELLED else None,
+        # What has never run has its line from this claim.
+        conversation_key=lines.bound(write, task) if before is None else task.conversation_key,
     )
     write.save(task, back, event="undo", run=run, reason=reason)
     write.tell("dispatch.delete_run", run._asdict())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import NotFound, Usage
-from agentq_cli.engines.steps import keys, pruned, rows
+from agentq_cli.engines.steps import keys, lines, pruned, rows
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.work import Condition, Dependency
@@ -171,7 +171,7 @@ def _decide(write: Transaction, task: Task, found: Sequence[Found]) -> Task | No
 
     verdict, cause = policy.decide(found, task.work.on_dep_failure)
     if verdict is Verdict.GO and task.status is Status.BLOCKED:
-        after = replace(task, status=Status.QUEUED, reason=None)
+        after = lines.follow(write, replace(task, status=Status.QUEUED, reason=None))
         write.save(task, after, event="release")
         return after
     if verdict is Verdict.CANCEL:

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentq_cli.engines.subdoors import Turn
     from agentq_cli.engines.transaction import Reading, Snapshots
+    from agentq_cli.policy.pool import Line
 
 MOST = 500
 """How many new events are followed one by one; if there are more, everything is read again."""
@@ -29,34 +30,34 @@ def snapshot(reading: Snapshots, sessions: Collection[str] = (), *, now: int) ->
     with reading.snapshot():
         found = around(reading, now)
         lanes = dict(found.lanes)
-        for session, seq, agent, _ in reading.ask("dispatch.retrying"):
+        for session, seq, agent, key in reading.ask("dispatch.retrying"):
             if agent not in found.held_agents:  # a held task does not hold up others
                 lane = lanes.get(session, order.Lane())
-                lanes[session] = replace(lane, retrying={*lane.retrying, seq})
+                lanes[session] = replace(lane, retrying={**lane.retrying, seq: (agent, key)})
         chosen = tuple(head for head in heads(reading, now) if not sessions or head.session in sessions)
         return replace(found, lanes=lanes, heads=chosen)
 
 
 def around(reading: Reading, now: int) -> order.Snapshot:
     """A snapshot without the heads and the waiting retries: as large as the number of live runs and pauses."""
-    lanes: dict[str, tuple[int, set[str]]] = {}
+    lanes: dict[str, tuple[int, set[Line]]] = {}
     everywhere = here = 0
     directories = []
     running_now, holds, paused = reading.ask_each(
         ("dispatch.running", {}), ("read.holds", {"now": now}), ("dispatch.paused_sessions", {})
     )
     for session, agent, key, directory, is_here in running_now:
-        running, conversations = lanes.get(session, (0, set()))
+        running, lines = lanes.get(session, (0, set()))
         if key is not None:
-            conversations.add(agent)
-        lanes[session] = (running + 1, conversations)
+            lines.add((agent, key))
+        lanes[session] = (running + 1, lines)
         everywhere += 1
         here += is_here
         if directory is not None and is_here:
             directories.append(directory)
     return order.Snapshot(
         heads=(),
-        lanes={name: order.Lane(running, conversations=taken) for name, (running, taken) in lanes.items()},
+        lanes={name: order.Lane(running, lines=taken) for name, (running, taken) in lanes.items()},
         paused_sessions=frozenset(name for (name,) in paused),
         held_agents=frozenset(hold[1] for hold in holds if hold[0] == "agent"),
         queue_paused=any(hold[0] == "queue" for hold in holds),
@@ -77,9 +78,9 @@ def no_retry_first(reading: Reading, head: order.Head, found: order.Snapshot, *,
     if width is None or head.retry:
         return True
     values = {"session": head.session, "now": now}
-    waiting = [seq for seq, *_ in reading.ask("read.session_retrying", values)]
+    waiting = {seq: (agent, key) for seq, agent, key in reading.ask("read.session_retrying", values)}
     lane = found.lanes.get(head.session, order.Lane())
-    return order.lane_open(head, replace(lane, retrying=set(waiting)), width)
+    return order.lane_open(head, replace(lane, retrying=waiting), width)
 
 
 def heads(reading: Snapshots, now: int, sessions: Collection[str] | None = None) -> list[order.Head]:

@@ -153,5 +153,6 @@ def _anew(live: Task, changed: Task, *, has_schedule: bool) -> Task:
         successor=successor if successor and successor.paused else None,
         trigger=changed.trigger if has_schedule else Trigger.SUBMIT,
         arriving=changed.arriving if has_schedule else False,
+        conversation_key=changed.work.given_key,
         work=replace(changed.work, launch=replace(changed.work.launch, earlier_runs=live.runs)),
     )

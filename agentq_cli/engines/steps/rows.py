@@ -5,7 +5,7 @@ from __future__ import annotations
 from _json import encode_basestring_ascii as quoted
 from _operator import attrgetter
 
-from agentq_cli.base.dataclass import asdict, replace
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import Unreadable
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps, loads
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.runs import Check, Run
     from agentq_cli.model.sessions import Event, Message
     from agentq_cli.model.trees import Landing, Left
-    from agentq_cli.model.workers import LastStart, Supervisor, Worker
-    from agentq_cli.policy.admission import Gate
+    from agentq_cli.model.workers import LastStart, Worker
     from agentq_cli.policy.series import Recurrence
 
 Row: TypeAlias = "tuple[Any, ...]"
@@ -63,8 +62,7 @@ def launch_text(launch: Launch) -> str:
 
 
 _launches: dict[str, Launch] = {}
-MOST_LAUNCHES = 64
-LONGEST_LAUNCH = 1 << 16
+MOST_LAUNCHES, LONGEST_LAUNCH = 64, 1 << 16
 """How many launches are kept, and how long the text of one may be."""
 
 
@@ -223,7 +221,7 @@ def _read(columns: Columns) -> dict[str, Any]:
 
 
 def named(row: Sequence[Any]) -> Columns:
-    """A row of messages_in that has `COLUMNS`, by their names."""
+    """A row that has `COLUMNS`, by their names."""
     return dict(zip(COLUMNS, row, strict=True))
 
 
@@ -315,11 +313,13 @@ def worker(row: Row) -> Worker:
     from agentq_cli.model.workers import Worker
 
     return Worker(
-        *row[:3],
+        session=row[0],
+        seq=row[1],
+        attempt=row[2],
         agent=row[3] or None,
         shares_conversation=bool(row[4]),
         claimed_at=row[5],
-        supervisor=None if row[6] is None else Identity(row[6], row[7], row[8]),
+        supervisor=None if row[6] is None else Identity(*row[6:9]),
         adopted=bool(row[9]),
         stop=row[10],
         directory=row[11],
@@ -327,30 +327,10 @@ def worker(row: Row) -> Worker:
     )
 
 
-def supervisor(row: Row) -> Supervisor:
-    """A supervisor, from its row."""
-    from agentq_cli.model.workers import Supervisor
-    from agentq_cli.policy.admission import Gate
-
-    return Supervisor(
-        identity=Identity(row[0], row[1], row[2]),
-        jobs=row[3],
-        sessions=tuple(loads(row[4])),
-        started_at=row[5],
-        renewed_at=row[6],
-        gates=() if row[7] is None else tuple(Gate(**gate) for gate in loads(row[7])),
-    )
-
-
 def identity_columns(identity: Identity | None, prefix: str = "") -> Columns:
     """The columns that identify a process, or nobody."""
     pid, start_time, boot_id = (None, None, None) if identity is None else identity
     return {f"{prefix}pid": pid, f"{prefix}start_time": start_time, f"{prefix}boot_id": boot_id}
-
-
-def gates_text(gates: Sequence[Gate]) -> str | None:
-    """Gates as the JSON of their column."""
-    return dumps([asdict(gate) for gate in gates]) if gates else None
 
 
 def last_start(meta: Sequence[Row]) -> LastStart:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.statuses import Status
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.workers import SupervisorState
 
 
 def save(
@@ -63,8 +64,8 @@ def record(
     seq: int | None = None,
     *,
     run: RunId | None = None,
-    before: Status | None = None,
-    after: Status | None = None,
+    before: Status | SupervisorState | None = None,
+    after: Status | SupervisorState | None = None,
     reason: str | None = None,
     hook: str | None = None,
     agent: str | None = None,

@@ -51,7 +51,8 @@ FROM heads h CROSS JOIN LATERAL (SELECT * FROM agentq.sessions WHERE name = h.se
 ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place, h.line
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
--- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
+-- on, runs of others; whether the supervisor that asks is on record; how many tasks `jobs` lets run at once; and whether
+-- the queue is paused, or each of the sessions that the supervisor serves.
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'
@@ -66,7 +67,14 @@ SELECT
             AND (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)) AS strangers,
   false AS unsettled,
   EXISTS (SELECT 1 FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id) AS known,
-  (SELECT count FROM agentq.holds WHERE scope = 'jobs') AS jobs
+  (SELECT count FROM agentq.holds WHERE scope = 'jobs') AS jobs,
+  EXISTS (SELECT 1 FROM agentq.holds WHERE scope = 'queue')
+    OR EXISTS (SELECT 1 FROM agentq.supervisors s
+               WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id AND s.sessions <> '[]'
+                 AND NOT EXISTS (SELECT 1 FROM json_array_elements_text(CAST(s.sessions AS json)) AS served (name)
+                                 WHERE served.name NOT IN (SELECT p.name FROM agentq.sessions p
+                                                           WHERE p.paused_at IS NOT NULL)))
+    AS paused
 
 -- What shows whether anything may have changed: the newest event. Not its sequence, which counts what is not committed.
 -- name: marks
@@ -161,6 +169,22 @@ WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 -- name: conversation
 SELECT id, used_at FROM agentq.conversations WHERE session = :session AND agent = :agent AND key = :key AND host = :host_key
 
+-- The lines of an agent, or of all ('' is a command, which has none of its own), with whether they go on on this host.
+-- name: known_lines
+SELECT key, id, used_at, CAST(host IS NOT DISTINCT FROM :host_key AS integer) FROM agentq.conversations
+WHERE session = :session AND (agent = :agent OR :agent = '') ORDER BY key
+
+-- Those that are in use, and those that a task waits in for its retry.
+-- name: lines_in_use
+SELECT agent, conversation_key, 0 AS waits FROM agentq.workers WHERE session = :session AND conversation_key IS NOT NULL
+UNION ALL
+SELECT of_agent, line, 1 FROM agentq.tasks
+WHERE session = :session AND status = 'queued' AND retry = 1 AND line <> ''
+  AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
+
+-- name: line_of
+SELECT conversation_key FROM agentq.tasks WHERE session = :session AND seq = :seq
+
 -- name: conversation_directory
 SELECT cwd FROM agentq.task_runs
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
@@ -168,13 +192,15 @@ WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT
 -- name: conversation_of_run
 SELECT conversation FROM agentq.task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
--- Not for a run that was still running when its conversation was dropped.
+-- Not for a run that was still running when its conversation was dropped, and not if it is another line's.
 -- name: keep_conversation
 INSERT INTO agentq.conversations (session, agent, key, id, used_at, host)
 SELECT :session, :agent, :key, :id, :at, :host_key WHERE NOT EXISTS
   (SELECT 1 FROM agentq.session_state
    WHERE session = :session AND name = 'given up by ' || :agent || ' ' || :key
      AND value = CAST(:seq AS text) || '.' || CAST(:attempt AS text))
+  AND NOT EXISTS
+  (SELECT 1 FROM agentq.conversations WHERE session = :session AND agent = :agent AND id = :id AND key <> :key)
 ON CONFLICT (session, agent, key) DO UPDATE SET id = excluded.id, used_at = excluded.used_at, host = excluded.host
 
 -- name: forget_conversation
@@ -191,8 +217,8 @@ WHERE session = :session AND conversation_key IS NOT NULL AND agent <> ''
 UPDATE agentq.task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- name: register
-INSERT INTO agentq.supervisors (pid, start_time, boot_id, host, jobs, sessions, started_at, renewed_at)
-VALUES (:pid, :start_time, :boot_id, :host_id, :jobs, :sessions, :started_at, :renewed_at)
+INSERT INTO agentq.supervisors (pid, start_time, boot_id, host, jobs, sessions, started_at, renewed_at, state, since)
+VALUES (:pid, :start_time, :boot_id, :host_id, :jobs, :sessions, :started_at, :renewed_at, :state, :started_at)
 
 -- name: renew
 UPDATE agentq.supervisors SET renewed_at = :renewed_at, jobs = :jobs
@@ -200,6 +226,29 @@ WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
 -- name: set_gates
 UPDATE agentq.supervisors SET gates = :gates WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: supervisor
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates, state, since, last_result,
+       NULL AS ended_at, NULL AS reason
+FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: set_state
+UPDATE agentq.supervisors
+SET since = CASE WHEN state = :state THEN since ELSE :at END, state = :state, last_result = :last_result
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: add_ended
+INSERT INTO agentq.ended_supervisors
+  (pid, start_time, boot_id, host, host_key, jobs, sessions, started_at, last_result, ended_at, reason)
+SELECT s.pid, s.start_time, s.boot_id, :host, coalesce(h.key, ''), s.jobs, s.sessions, s.started_at, :last_result, :at,
+       :reason
+FROM agentq.supervisors s LEFT JOIN agentq.hosts h ON h.id = s.host
+WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id
+
+-- name: forget_ended
+DELETE FROM agentq.ended_supervisors
+WHERE host = :host
+  AND id NOT IN (SELECT id FROM agentq.ended_supervisors WHERE host = :host ORDER BY id DESC LIMIT :kept)
 
 -- name: unregister
 DELETE FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
@@ -244,7 +293,7 @@ ORDER BY attempt DESC LIMIT 1
 -- Runs without a command line started no agent: they only checked and landed.
 -- A conversation on another host is none here.
 -- name: last_attempt
-SELECT agent, CASE WHEN host_key = :host_key THEN conversation END, failure_class, finished_at FROM agentq.task_runs
+SELECT agent, CASE WHEN host_key = :host_key THEN conversation END, failure_class FROM agentq.task_runs
 WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
 
 -- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.

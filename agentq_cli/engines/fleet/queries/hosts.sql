@@ -55,6 +55,9 @@ SELECT name FROM agentq.hosts WHERE id = :id AND beat = :beat FOR UPDATE
 -- name: forget
 DELETE FROM agentq.hosts WHERE id = :id
 
+-- name: supervisors_of
+SELECT pid, start_time, boot_id FROM agentq.supervisors WHERE host = :id ORDER BY started_at, pid
+
 -- name: runs_of
 SELECT session, seq, attempt, stop FROM agentq.workers WHERE host = :id ORDER BY claimed_at, session, seq
 
@@ -73,6 +76,10 @@ WHERE id = :host_id AND left_at IS NULL AND NOT EXISTS (SELECT 1 FROM agentq.sup
 -- Nobody counts on it any more. Its key makes it a host again, with another id.
 -- name: forget_left
 DELETE FROM agentq.hosts h WHERE left_at < :before AND NOT EXISTS (SELECT 1 FROM agentq.workers w WHERE w.host = h.id)
+
+-- name: forget_ended
+DELETE FROM agentq.ended_supervisors e
+WHERE ended_at < :before AND NOT EXISTS (SELECT 1 FROM agentq.hosts h WHERE h.name = e.host)
 
 -- name: all
 SELECT h.id, h.name, h.boot_id, h.version, h.beat_at, h.lease_ms, h.jobs, h.agents, h.labels, h.left_at,

@@ -100,9 +100,17 @@ SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.st
 FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host WHERE w.session = :session AND w.seq = :seq
 
 -- name: supervisors
-SELECT s.pid, s.start_time, s.boot_id, s.jobs, s.sessions, s.started_at, s.renewed_at, s.gates,
+SELECT s.pid, s.start_time, s.boot_id, s.jobs, s.sessions, s.started_at, s.renewed_at, s.gates, s.state, s.since,
+       s.last_result, NULL AS ended_at, NULL AS reason,
        h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), h.beat_at, h.lease_ms
 FROM agentq.supervisors s LEFT JOIN agentq.hosts h ON h.id = s.host ORDER BY s.started_at, s.pid
+
+-- Newest end first.
+-- name: ended_supervisors
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, 0 AS renewed_at, NULL AS gates,
+       'ended' AS state, ended_at AS since, last_result, ended_at, reason,
+       host, CAST(host_key <> :host_key AS integer)
+FROM agentq.ended_supervisors ORDER BY ended_at DESC, id DESC
 
 -- name: events_newest
 SELECT id, at, session, seq, attempt, from_status, to_status, event, actor, reason FROM agentq.events

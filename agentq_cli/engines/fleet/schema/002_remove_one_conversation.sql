@@ -1,8 +1,8 @@
 -- A session's lines of work: each has a key, and keeps one conversation an agent. An older host knows one only, and would
 -- put two runs into one line.
 ALTER TABLE agentq.tasks ADD COLUMN conversation_key text COLLATE "C";  -- the line that it is in or is to continue
--- What runs now is in the only line that there was.
-UPDATE agentq.tasks SET conversation_key = '1' WHERE status = 'running' AND context = 'session'
+-- What has been run was in the only line that there was, and goes on there when it is retried or replied to.
+UPDATE agentq.tasks SET conversation_key = '1' WHERE last_run IS NOT NULL AND context = 'session'
   AND (kind = 'prompt' OR directory <> '');
 DROP INDEX agentq.tasks_ready;
 -- A command with a tree is in a line as well: that is its tree's.
@@ -16,7 +16,8 @@ CREATE INDEX tasks_ready
   WHERE status = 'queued';
 
 ALTER TABLE agentq.workers ADD COLUMN conversation_key text COLLATE "C";  -- NULL: it is in no line
-UPDATE agentq.workers SET conversation_key = '1' WHERE shares = 1;
+UPDATE agentq.workers AS w SET conversation_key = '1' FROM agentq.tasks AS t
+  WHERE t.session = w.session AND t.seq = w.seq AND t.shares = 1;
 DROP INDEX agentq.workers_lane;
 CREATE UNIQUE INDEX workers_lane ON agentq.workers (session, agent, conversation_key);
 

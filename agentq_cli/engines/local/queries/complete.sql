@@ -29,3 +29,14 @@ SELECT labels FROM tasks INDEXED BY tasks_live WHERE ended_at IS NULL AND labels
 -- name: labels_ended
 SELECT labels FROM tasks INDEXED BY tasks_ended WHERE ended_at IS NOT NULL AND labels IS NOT NULL
 ORDER BY ended_at DESC LIMIT :limit
+
+-- name: keys_live
+SELECT DISTINCT conversation_key
+FROM (SELECT conversation_key FROM tasks INDEXED BY tasks_live WHERE ended_at IS NULL ORDER BY due_at LIMIT :limit)
+WHERE conversation_key <> ''
+
+-- name: keys_ended
+SELECT DISTINCT conversation_key
+FROM (SELECT conversation_key FROM tasks INDEXED BY tasks_ended WHERE ended_at IS NOT NULL
+      ORDER BY ended_at DESC LIMIT :limit)
+WHERE conversation_key <> ''

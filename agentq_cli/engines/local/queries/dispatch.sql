@@ -24,7 +24,8 @@ WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND 
 ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at, t.seq LIMIT 1
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
--- on, runs of others; whether the supervisor that asks is on record; and how many tasks `jobs` lets run at once.
+-- on, runs of others; whether the supervisor that asks is on record; how many tasks `jobs` lets run at once; and whether
+-- the queue is paused, or each of the sessions that the supervisor serves.
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_expiring
@@ -34,7 +35,13 @@ SELECT
   EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
   EXISTS (SELECT 1 FROM unsettled),
   EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
-  (SELECT count FROM holds WHERE scope = 'jobs')
+  (SELECT count FROM holds WHERE scope = 'jobs'),
+  EXISTS (SELECT 1 FROM holds WHERE scope = 'queue')
+    OR EXISTS (SELECT 1 FROM supervisors AS s
+               WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id AND s.sessions <> '[]'
+                 AND NOT EXISTS (SELECT 1 FROM json_each(s.sessions)
+                                 WHERE value NOT IN (SELECT name FROM sessions INDEXED BY sessions_paused
+                                                     WHERE paused_at IS NOT NULL)))
 
 -- What shows whether anything may have changed: the last id that an event was given, even if it has been pruned since,
 -- and how often an index was rebuilt.
@@ -130,6 +137,22 @@ WHERE session = :session AND seq = :seq AND attempt = :attempt AND stop IS NULL
 -- name: conversation
 SELECT id, used_at FROM conversations WHERE agent = :agent AND key = :key
 
+-- The lines of an agent, or of all ('' is a command, which has none of its own), with whether they go on on this host.
+-- name: known_lines
+SELECT key, id, used_at, 1 FROM conversations
+WHERE (agent = :agent OR :agent = '') ORDER BY key
+
+-- Those that are in use, and those that a task waits in for its retry.
+-- name: lines_in_use
+SELECT agent, conversation_key, 0 AS waits FROM workers WHERE session = :session AND conversation_key IS NOT NULL
+UNION ALL
+SELECT agent, conversation_key, 1 FROM tasks INDEXED BY tasks_retrying
+WHERE session = :session AND status = 'queued' AND retry = 1 AND conversation_key <> ''
+  AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
+
+-- name: line_of
+SELECT conversation_key FROM messages_in WHERE seq = :seq
+
 -- name: conversation_directory
 SELECT cwd FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
@@ -137,12 +160,13 @@ WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT
 -- name: conversation_of_run
 SELECT conversation FROM task_runs WHERE session = :session AND seq = :seq AND attempt = :attempt
 
--- Not for a run that was still running when its conversation was dropped.
+-- Not for a run that was still running when its conversation was dropped, and not if it is another line's.
 -- name: keep_conversation
 INSERT INTO conversations (agent, key, id, used_at)
 SELECT :agent, :key, :id, :at WHERE NOT EXISTS
   (SELECT 1 FROM session_state
    WHERE name = 'given up by ' || :agent || ' ' || :key AND value = :seq || '.' || :attempt)
+  AND NOT EXISTS (SELECT 1 FROM conversations WHERE agent = :agent AND id = :id AND key <> :key)
 ON CONFLICT (agent, key) DO UPDATE SET id = excluded.id, used_at = excluded.used_at
 
 -- name: forget_conversation
@@ -159,8 +183,8 @@ WHERE session = :session AND conversation_key IS NOT NULL AND agent <> ''
 UPDATE task_runs SET conversation = :id WHERE session = :session AND seq = :seq AND attempt = :attempt
 
 -- name: register
-INSERT INTO supervisors (pid, start_time, boot_id, jobs, sessions, started_at, renewed_at)
-VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at)
+INSERT INTO supervisors (pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, state, since)
+VALUES (:pid, :start_time, :boot_id, :jobs, :sessions, :started_at, :renewed_at, :state, :started_at)
 
 -- name: renew
 UPDATE supervisors SET renewed_at = :renewed_at, jobs = :jobs
@@ -168,6 +192,24 @@ WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
 
 -- name: set_gates
 UPDATE supervisors SET gates = :gates WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: supervisor
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates, state, since, last_result,
+       NULL AS ended_at, NULL AS reason
+FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: set_state
+UPDATE supervisors
+SET since = CASE WHEN state = :state THEN since ELSE :at END, state = :state, last_result = :last_result
+WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: add_ended
+INSERT INTO ended_supervisors (pid, start_time, boot_id, jobs, sessions, started_at, last_result, ended_at, reason)
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, :last_result, :at, :reason
+FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
+
+-- name: forget_ended
+DELETE FROM ended_supervisors WHERE id NOT IN (SELECT id FROM ended_supervisors ORDER BY id DESC LIMIT :kept)
 
 -- name: unregister
 DELETE FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id
@@ -220,7 +262,7 @@ ORDER BY attempt DESC LIMIT 1
 
 -- Runs without a command line started no agent: they only checked and landed.
 -- name: last_attempt
-SELECT agent, conversation, failure_class, finished_at FROM task_runs
+SELECT agent, conversation, failure_class FROM task_runs
 WHERE session = :session AND seq = :seq AND argv <> '[]' ORDER BY attempt DESC LIMIT 1
 
 -- The landing that the next run may go on with. What only checked and landed, and came to no end, changed nothing.

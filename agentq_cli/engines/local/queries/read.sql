@@ -98,7 +98,15 @@ SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_i
 FROM workers WHERE session = :session AND seq = :seq
 
 -- name: supervisors
-SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates FROM supervisors ORDER BY started_at, pid
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, renewed_at, gates, state, since, last_result,
+       NULL AS ended_at, NULL AS reason
+FROM supervisors ORDER BY started_at, pid
+
+-- Newest end first.
+-- name: ended_supervisors
+SELECT pid, start_time, boot_id, jobs, sessions, started_at, 0 AS renewed_at, NULL AS gates,
+       'ended' AS state, ended_at AS since, last_result, ended_at, reason
+FROM ended_supervisors ORDER BY id DESC
 
 -- Each supervisor with the sessions that it serves, and whether it has runs to watch.
 -- name: attendance

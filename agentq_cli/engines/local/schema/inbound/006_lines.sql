@@ -11,6 +11,6 @@ INSERT INTO conversations_of_lines SELECT agent, '1', id, used_at FROM conversat
 DROP TABLE conversations;
 ALTER TABLE conversations_of_lines RENAME TO conversations;
 UPDATE session_state SET name = name || ' 1' WHERE name GLOB 'given up by *';
--- What runs now is in the only line that there was.
-UPDATE messages_in SET conversation_key = '1' WHERE status = 'running' AND context = 'session'
+-- What has been run was in the only line that there was, and goes on there when it is retried or replied to.
+UPDATE messages_in SET conversation_key = '1' WHERE last_run IS NOT NULL AND context = 'session'
   AND (kind = 'prompt' OR json_extract(launch, '$.repository') IS NOT NULL);

@@ -4,4 +4,10 @@ DROP INDEX tasks_ready;
 CREATE INDEX tasks_ready
   ON tasks (session, agent, priority, shares, retry, directory, conversation_key, due_at, seq) WHERE status = 'queued';
 ALTER TABLE workers ADD COLUMN conversation_key TEXT;  -- NULL: it is in none
-UPDATE workers SET conversation_key = '1' WHERE shares = 1;
+-- A command with a tree is in a line as well: that is its tree's.
+UPDATE tasks SET shares = 1 WHERE directory LIKE ':%';
+-- What has been run was in the only line that there was.
+UPDATE workers SET conversation_key = '1'
+WHERE EXISTS (SELECT 1 FROM tasks AS t WHERE t.session = workers.session AND t.seq = workers.seq AND t.shares = 1);
+UPDATE tasks SET conversation_key = '1' WHERE shares = 1
+  AND EXISTS (SELECT 1 FROM task_runs AS r WHERE r.session = tasks.session AND r.seq = tasks.seq);

@@ -1,0 +1,76 @@
+"""The lines of work of a session: the one that a task is in, and the one that it comes to by what it waits for."""
+
+from __future__ import annotations
+
+from agentq_cli.base.dataclass import replace
+from agentq_cli.policy import pool as policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentq_cli.engines.transaction import Reading, Transaction
+    from agentq_cli.model.tasks import Task
+
+
+def choose(reading: Reading, task: Task, pool: policy.Pool, now: int, *, goes_on: str | None) -> policy.Choice | None:
+    """The line that a run of a task would be in now; None if it is in none, or if none is free. `goes_on` is the
+    conversation that the task was interrupted in."""
+    if not task.work.in_line:
+        return None
+    agent, key = task.work.agent or "", task.conversation_key
+    found = reading.ask("dispatch.known_lines", {"agent": agent})
+    known = [policy.Known(*row[:3]) for row in found if row[3]]
+    taken = set()
+    if pool.size > 1 or key not in (None, policy.FIRST) or any(each.key != policy.FIRST for each in known):
+        in_use = reading.ask("dispatch.lines_in_use", {"session": task.session, "now": now})
+        # As `order.lane_open`: a retry does not wait for others, and in `default` nothing waits for a retry.
+        first = not task.begun and pool.parallel is not None
+        taken = {(of, line) for of, line, waits in in_use if first or not waits}
+    elsewhere = [row[0] for row in found if not row[3]]
+    choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere)
+    if choice is not None and (not agent or task.work.launch.continues is not None):
+        return choice._replace(ends=())  # it begins no conversation
+    return choice
+
+
+def of_conversation(reading: Reading, task: Task, conversation: str) -> str | None:
+    """The line of which a conversation of a task's agent is the present one."""
+    found = reading.ask("dispatch.known_lines", {"agent": task.work.agent}) if task.work.in_line else []
+    return next((str(key) for key, id, *_ in found if id == conversation), None)
+
+
+def end(write: Transaction, agent: str, ends: Sequence[policy.End]) -> None:
+    """End conversations of an agent; their ids are in the events."""
+    for known, why in ends:
+        write.tell("dispatch.forget_conversation", {"agent": agent, "key": known.key})
+        what = f"conversation '{known.id}' of agent '{agent}' in line '{known.key}' is not continued: {why}"
+        write.record("conversation_ended", None, reason=what, agent=agent)
+
+
+def bound(write: Transaction, task: Task) -> str | None:
+    """The line that a task is bound to before it has started: the one that was named for it, else that of the first
+    task that it waits for which is in one of this session; None if any will do."""
+    if not task.work.in_line or task.work.given_key is not None:
+        return task.work.given_key
+    for each in task.work.after:
+        if each.address is not None and each.address.session == write.session:
+            for (key,) in write.ask("dispatch.line_of", {"seq": each.address.seq}):
+                if key is not None:
+                    return str(key)
+    return None
+
+
+def follow(write: Transaction, task: Task) -> Task:
+    """The task as it is queued, in the line of what it waited for unless it has one already."""
+    key = bound(write, task) if task.conversation_key is None and task.work.after else None
+    return task if key is None else replace(task, conversation_key=key)
+
+
+def moved(before: Task, after: Task) -> Task:
+    """The changed task: in the line that it now names, if it names another one or is in none any more."""
+    if (before.work.given_key, before.work.in_line) == (after.work.given_key, after.work.in_line):
+        return after
+    # The conversation in which somebody replied is that of the line that it leaves.
+    work = replace(after.work, launch=replace(after.work.launch, continues=None))
+    return replace(after, work=work, conversation_key=work.given_key)
