@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentq_cli.model.branches import FIRST
 from agentq_cli.policy import pool
 
 TYPE_CHECKING = False
@@ -27,4 +28,4 @@ def _is_one_of_several(config: Config, task: Task) -> bool:
     if not task.work.in_line:
         return False
     several = pool.size(config.options(task.session).get("parallel")) > 1
-    return several or task.conversation_key not in (None, pool.FIRST)
+    return several or task.conversation_key not in (None, FIRST)

@@ -320,7 +320,7 @@ class Turn(Protocol):
     def finish(self, run: RunId) -> Task | None:
         """Record how one of the turn's runs ended; None if another process did so before. Raises NotFound."""
 
-    def candidate(self, head: order.Head, pool: Pool = ...) -> Candidate | None:
+    def candidate(self, head: order.Head, pool: Pool | None = ...) -> Candidate | None:
         """As the queue's, in this turn, for a head of its session."""
 
     def claim(self, candidate: Candidate, plan: Plan, **options: Unpack[Claiming]) -> Claim | None:

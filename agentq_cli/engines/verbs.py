@@ -318,7 +318,7 @@ class Queue(Protocol):
     def unfinished(self) -> set[tuple[str, str]]:
         """Session and agent of the tasks that are due or `retrying`, for `--drain` to wait for."""
 
-    def candidate(self, head: order.Head, pool: Pool = ...) -> Candidate | None:
+    def candidate(self, head: order.Head, pool: Pool | None = ...) -> Candidate | None:
         """The task of a head and what its run may build on, to make a plan from; None if the task has gone. `pool` is
         what its session keeps: one conversation if nothing is said."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.base.errors import NotAnAddress, Usage
 from agentq_cli.mcp.limits import LAND, SESSIONS, Limits
-from agentq_cli.mcp.tools import NEW, NEWEST, Tool
+from agentq_cli.mcp.tools import LISTS, NEW, NEWEST, Tool
 from agentq_cli.options import batch, requests, values
 
 TYPE_CHECKING = False
@@ -17,9 +17,6 @@ ADDRESSES = ("id", "run", "task", "series", "ids", "after", "after_any", "after_
 
 LONGEST = {"label": requests.LONGEST_LABEL, "reason": requests.LONGEST_REASON}
 """The most characters of an option's value, as of an agent's request."""
-
-LISTS = ("list", "runs")
-"""The tools that list every session, unless they are told otherwise."""
 
 
 def read(tool: Tool, arguments: Mapping[str, Any], limits: Limits) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -25,7 +27,7 @@ from agentq_cli.mcp.tools import NEW, Tool
 from agentq_cli.model.tasks import Task
 from agentq_cli.options.table import rows
 from agentq_cli.show import documents, notices, printer
-from agentq_cli.show.results import Result
+from agentq_cli.show.results import Items, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +125,8 @@ def _in_words(result: Result, at: Context) -> str:
 def failure(error: Exception) -> Outcome:
     """The result of a call that ended with this error."""
     document = clean({"schema": "agentq.error/1", **_cut(documents.failure(translated(error)))})
-    return Outcome(document, texts.text(document), True)
+    trace = traceback.format_exception(error) if os.environ.get("AGENTQ_TRACEBACK") else ()
+    return Outcome(document, "\n".join([texts.text(document), *map(clean, trace)]), True)
 
 
 def _cut(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,6 +139,9 @@ def _cut(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown(result: Result, at: Context) -> tuple[dict[str, Any], bool]:
     """The document of a result, and whether it tells an error."""
+    if isinstance(result, Items):
+        # Each as it is read: all of them may be too much.
+        result = replace(result, items=(bounded(item, texts.LONGEST_ITEM) for item in result.items))
     out = io.StringIO()
     writer = printer.Printer(as_json=True, color="never", environ={}, now_ms=at.now_ms, out=out)
     failed = False
@@ -145,10 +151,17 @@ def shown(result: Result, at: Context) -> tuple[dict[str, Any], bool]:
         if not out.getvalue():
             raise
         failed = True  # it is in the document, beside what could be read
-    document: dict[str, Any] = clean(json.loads(out.getvalue()))
-    for item in document.get("items", ()):
-        item |= {key: texts.cut(value, texts.LONGEST_ITEM) for key, value in item.items() if isinstance(value, str)}
+    document: dict[str, Any] = bounded(clean(json.loads(out.getvalue())), texts.LONGEST_TEXT)
     return document, failed or document["schema"] == "agentq.error/1"
+
+
+def bounded(value: Any, most: int) -> Any:
+    """The same with the beginning of each text that is longer than this."""
+    if isinstance(value, str):
+        return texts.cut(value, most)
+    if isinstance(value, Mapping):
+        return {key: bounded(inner, most) for key, inner in value.items()}
+    return [bounded(inner, most) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def clean(value: Any) -> Any:

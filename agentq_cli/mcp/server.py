@@ -10,6 +10,7 @@ import asyncio
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from agentq_cli.mcp.resources import Resources
 from agentq_cli.mcp.wait import wait
 from agentq_cli.mcp.waiting import Watch
 from agentq_cli.mcp.wire import Lines, take_stdin
+from agentq_cli.show import notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 THREADS, SLOW_THREADS = 8, 2
 """How many calls are carried out at once: of the tools that are quick, and of those that may take minutes."""
 
-LEAVING_SECONDS = 0.5
-"""How long calls may still take once the client is gone."""
+LEAVING_SECONDS = 0.4
+"""How long the last answers and the calls that are being carried out may still take once the client is gone."""
 
 
 class Tools:
@@ -115,9 +117,14 @@ CALL = "call"
 
 def serve(limits: Limits, at: Context) -> int:
     """Serve one client until it is gone; returns the exit code."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        notices.hint("an agent CLI starts this and speaks to it; `agentq mcp --print claude` shows how it learns that")
     calls.listen()
     _leave_with(os.dup(1))
-    asyncio.run(_serve(limits, at))
+    try:
+        asyncio.run(_serve(limits, at))
+    except* BrokenPipeError:
+        pass  # nobody reads any more
     _finish_calls()
     return 0
 
@@ -139,7 +146,7 @@ async def _serve(limits: Limits, at: Context) -> None:
         on_read_resource=resources.read,
     )
     # What is iterated over is all that the SDK does with a file.
-    lines: Any = Lines(take_stdin(), loop)
+    lines: Any = Lines(take_stdin(), loop, _leave_soon)
     async with stdio_server(stdin=lines) as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
@@ -163,6 +170,13 @@ def _leave_with(stdout: int) -> None:
         _leave(0)
 
     threading.Thread(target=watch, name="reader", daemon=True).start()
+
+
+def _leave_soon() -> None:
+    """Leave in a moment, even if the last answers cannot be written, because nobody reads them."""
+    timer = threading.Timer(LEAVING_SECONDS, _leave, [0])
+    timer.daemon = True
+    timer.start()
 
 
 def _leave(code: int) -> NoReturn:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 LONGEST_TITLE = 100
 LONGEST_ANSWER = 16 << 10
 LONGEST_ITEM = 4 << 10
+LONGEST_TEXT = 64 << 10
 LONGEST_ERROR = 2000
-"""How many characters of a task's title, of a run's result and of any text in a list are shown."""
+"""How many characters are shown of a task's title, of a run's result, of any text in a list, of any text in another
+document, and of an error."""
 
 
 def text(document: Mapping[str, Any]) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 NEW = ("submit", "schedule")
 """The tools that make tasks; what is to be done they take as a line of a batch does."""
 
+LISTS = ("list", "runs")
+"""The tools that list every session of those that are allowed, unless they are told otherwise."""
+
 TYPED = ("words", "file", "batch", "wait", "follow", "no_wake", "yes")
 """Options that only a person at a command line has a use for, or that are taken in another way."""
 
@@ -162,7 +165,7 @@ def schema(tool: Tool, limits: Limits) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": "object",
         "properties": {
-            name: _property(each, limits) for name, each in tool.rows.items() if _is_open(tool, name, limits)
+            name: _property(tool, each, limits) for name, each in tool.rows.items() if _is_open(tool, name, limits)
         },
         "additionalProperties": False,
     }
@@ -192,7 +195,7 @@ FORMATS = {
 """How a value is written, by its reader."""
 
 
-def _property(option: Row, limits: Limits) -> dict[str, Any]:
+def _property(tool: Tool, option: Row, limits: Limits) -> dict[str, Any]:
     """The schema of one option, as `options.batch.check` and the command's own reader take its value."""
     kind: dict[str, Any]
     if option.reader == "pairs":
@@ -211,7 +214,11 @@ def _property(option: Row, limits: Limits) -> dict[str, Any]:
         if option.choices:
             kind["enum"] = list(option.choices)
     text = option.text + FORMATS.get(option.reader, "")
-    default = limits.own if option.name == "session" else option.default
+    default = option.default
+    if option.name == "session":
+        default = limits.own if tool.name in NEW or (tool.name in LISTS and not limits.allows(SESSIONS)) else ""
+        if not limits.allows(SESSIONS):
+            kind["enum"] = list(limits.sessions)
     if default:
         text += f" Default: {default}."
     return kind | {"description": text}

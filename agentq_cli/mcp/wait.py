@@ -13,9 +13,9 @@ from agentq_cli.diagnose.why import Why
 from agentq_cli.engines.door import Queue, done
 from agentq_cli.mcp import arguments as given_by
 from agentq_cli.mcp import texts
-from agentq_cli.mcp.calls import Outcome, clean, own_context
+from agentq_cli.mcp.calls import Outcome, bounded, clean, own_context
 from agentq_cli.mcp.limits import Limits
-from agentq_cli.mcp.tools import DEFAULT_WAIT, LONGEST_WAIT, Tool
+from agentq_cli.mcp.tools import DEFAULT_WAIT, LONGEST_WAIT, MOST_ITEMS, Tool
 from agentq_cli.mcp.waiting import Wait, Watch, look
 from agentq_cli.model.addresses import RunId
 from agentq_cli.model.tasks import Task
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 3.0
 """The longest time between two reports of progress."""
+
+MOST_TASKS = MOST_ITEMS
+"""How many tasks one call waits for at most."""
 
 MOST_NAMED = 5
 
@@ -68,6 +71,8 @@ def _begin(tool: Tool, arguments: Mapping[str, Any], limits: Limits, at: Context
         assert limit is not None
         if limit > values.parse_duration(LONGEST_WAIT, "timeout"):
             raise Usage(f"timeout '{given['timeout']}': at most {LONGEST_WAIT}; call wait again after that")
+        if len(addresses) > MOST_TASKS:
+            raise Usage(f"wait: {len(addresses)} tasks, at most {MOST_TASKS}")
         found = look(queue, addresses)
         for task in queue.task_each(addresses):
             done(task)
@@ -124,7 +129,7 @@ def _end(wait: Wait, timed_out: bool, at: Context) -> Outcome:
         shown: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
         for task in tasks:
             waiting_for = None if task.status.ended else why.of(task)
-            item = dict(documents.task(task, now=queue.now, waiting_for=waiting_for))
+            item = bounded(documents.task(task, now=queue.now, waiting_for=waiting_for), texts.LONGEST_ITEM)
             shown[task.status.ended].append(item)
         said = [line for task in tasks[:MOST_NAMED] for line in _answer(queue, task)]
     document = {"schema": "agentq.tasks/1", "items": shown[True], "open": shown[False], "timed_out": timed_out}

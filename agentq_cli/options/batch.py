@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from agentq_cli.base.dataclass import NamedTuple, replace
 from agentq_cli.base.errors import AgentqError, NotAnAddress, Usage, nearest, of_line
@@ -53,6 +53,7 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any], admit: Admit | None
     `TaskMaker`."""
     maker = TaskMaker(here, admit=admit)
     defaults = {name: value for name, value in given.items() if value is not None}
+    base = defaults.get("base")
     made: list[NewTask] = []
     lines: list[_Line] = []
     names: dict[str, int] = {}
@@ -65,7 +66,12 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any], admit: Admit | None
             wrong.add(number, error)
             unread = True
             continue
-        lines.append(_named(found, number, names, lines, wrong, carries=_carries(found, defaults)))
+        carries = bool((found.get("base") or base) == ".")
+        lines.append(
+            _named(found, number, names, lines, wrong, carries=carries)
+            if "ref" in found
+            else _Line(number, None, [], carries)
+        )
         try:
             made.append(_task(maker, found, lines[-1], defaults, read_here=path == "-"))
         except AgentqError as error:
@@ -80,10 +86,6 @@ def tasks(here: Caller, path: str, given: Mapping[str, Any], admit: Admit | None
                 wrong.add(line.number, Usage(f"{named('base')} '@{name}': {must_wait(named)}"))
     wrong.check()
     return _referred(made, lines, names)
-
-
-def _carries(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
-    return bool((found.get("base") or defaults.get("base")) == ".")
 
 
 def _named(
@@ -210,10 +212,8 @@ def read_text(path: str, what: str) -> str:
         raise Usage(f"{what} '{path}': not UTF-8 text at byte {error.start}") from None
 
 
-def _lines(path: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(read_text(path, "--batch").split("\n"), start=1):
-        if line.strip():
-            yield number, line
+def _lines(path: str) -> list[tuple[int, str]]:
+    return [each for each in enumerate(read_text(path, "--batch").split("\n"), start=1) if each[1].strip()]
 
 
 def _place(number: int) -> str:
@@ -323,7 +323,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _decoder = json.JSONDecoder(object_pairs_hook=_once)
 """One decoder for all lines, because creating one takes longer than decoding most lines."""
-_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+"""The quick decoder, which takes the last of equal keys."""
 
 
 def _decoded(line: str) -> Any:
@@ -331,6 +332,8 @@ def _decoded(line: str) -> Any:
     try:
         value, end = _scan(line, 0)
     except StopIteration:
-        end = None
-    # Blanks around it, or an error to be told.
-    return value if end == len(line) else _decoder.decode(line)
+        return _decoder.decode(line)  # an error to be told, or blanks before it
+    # Each key has its colon: if there are no more colons than keys, then no key occurs twice.
+    if end == len(line) and type(value) is dict and line.count(":") == len(value):
+        return value
+    return _decoder.decode(line)

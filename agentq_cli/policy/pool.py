@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     Line: TypeAlias = tuple[str, str]
     """An agent ('' for commands, which work in the line's tree) and the key of a line of work."""
 
-FIRST = "1"
-"""The key of the line of a session that keeps one, if none is named."""
-
 STALE = "idle for longer than conversation_ttl"
 REPLACED = "it was used longest ago, and line '{key}' takes its place"
 """Why a conversation ends."""
@@ -97,12 +94,14 @@ def choose(
     *,
     goes_on: str | None = None,
     elsewhere: Collection[str] = (),
+    wanted: Collection[str] = (),
 ) -> Choice | None:
     """The line of a task that starts now; None if none is free for it.
 
     `key` is the line that it is bound to, None if any will do; `known` are the conversations of its agent. `goes_on` is
     the one that the task itself began: it is not idle, however long the agent was held. `elsewhere` are the lines of
-    which another host has the conversation: a new line is none of these as long as another number is free.
+    which another host has the conversation: a new line is none of these as long as another number is free. The lines
+    that tasks of the agent wait for are `wanted`: they make room last.
     """
     if not has_room(agent, key or "", taken, pool.size):
         return None
@@ -121,6 +120,7 @@ def choose(
         key = next(chain(idle, fresh, numbers))
     surplus = len({*own, key, *(each.key for each in left)}) - pool.size
     spare = [each for each in reversed(left) if each.key not in own and each.key != key]
+    spare.sort(key=lambda each: each.key in wanted)
     ends += [End(each, REPLACED.format(key=key)) for each in spare[: max(0, surplus)]]
     return Choice(key, next((each for each in left if each.key == key), None), tuple(ends))
 

@@ -116,7 +116,8 @@ class Starter:
                 newest=self._gates.newest,
                 monotonic=monotonic_ms(),
             )
-            self._note_tree(head, None if claim is not None else made.directory)
+            refused = claim is None and candidate.past.conversation_key is not None
+            self._note_tree(head, made.directory if refused else None)
             return claim
         if tried.error is not None and turn.lost:
             raise tried.error

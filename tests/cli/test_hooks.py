@@ -52,6 +52,11 @@ def asked(aq: Driven, question: str) -> list[int]:
         return [int(value) for (value,) in database.execute(question)]
 
 
+def last_failure(aq: Driven) -> Object:
+    """The event of the hook that failed last."""
+    return next(event for event in aq.items("events") if event["event"] == "hook_failed")
+
+
 def pending(aq: Driven) -> int:
     """How many hooks are still to be run."""
     return asked(aq, "SELECT count(*) FROM hooks")[0]
@@ -145,7 +150,7 @@ def test_a_failure_is_an_event_and_in_health_until_the_hook_succeeds(aq: Driven)
         aq.exec("true")
         aq.drain()
     assert aq.statuses() == {"default/1": "completed", "default/2": "completed"}
-    event = aq.items("events")[0]
+    event = last_failure(aq)
     reason = "task.finished: 'sh' exited with 7: no such host"
     assert (event["event"], event["run"], event["reason"], event["to"]) == ("hook_failed", "default/2.1", reason, None)
     (issue,) = aq.json("health", code=1)["issues"]
@@ -289,7 +294,7 @@ def test_a_hook_without_end_is_killed_with_its_group_after_ten_seconds(aq: Drive
     configure(aq, {"task.finished": ("sh", "-c", f"sleep 300 & echo $$ $! > '{pids}'; yes")})
     aq.exec("true")
     aq.drain(timeout=100)
-    assert "did not end within 10 s and was killed" in aq.items("events")[0]["reason"]
+    assert "did not end within 10 s and was killed" in last_failure(aq)["reason"]
     for pid in map(int, pids.read_text().split()):
         until(lambda pid=pid: not alive(pid), what="end of the group")
 

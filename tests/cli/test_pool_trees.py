@@ -39,14 +39,13 @@ def trees(aq: Driven, *more: str) -> dict[str, dict[str, Any]]:
     return {item["conversation_key"]: item for item in aq.items("trees", "-s", "docs", *more)}
 
 
-def test_each_conversation_has_a_tree_that_every_command_finds(work: TreeWork, aq: Driven) -> None:
+def test_each_conversation_has_a_tree_in_which_its_tasks_run(work: TreeWork, aq: Driven) -> None:
     ids = [submit(work, "-c", f"echo {name} > new; set -- {name}; {HELD}") for name in ("one", "two")]
-    third = submit(work, "--conversation", "a..b.lock", "-c", "git log --format=%s > new; echo $AGENTQ_BRANCH")
+    third = submit(work, "--conversation", "a..b", "-c", "git log --format=%s > new; echo $AGENTQ_BRANCH")
     supervisor = aq.supervise("--drain", "-j", "3")
     for name in ("one", "two"):
         aq.started(name)
-    found = trees(aq)
-    assert {key: (tree["branch"], tree["state"]) for key, tree in found.items()} == {
+    assert {key: (tree["branch"], tree["state"]) for key, tree in trees(aq).items()} == {
         "1": ("agentq/s/docs", "used"),
         "2": ("agentq/c/docs/2", "used"),
     }
@@ -55,33 +54,39 @@ def test_each_conversation_has_a_tree_that_every_command_finds(work: TreeWork, a
     aq.ended(supervisor, 0)
     keys = [aq.task(each)["conversation_key"] for each in (*ids, third)]
     assert sorted(keys[:2]) == ["1", "2"]
-    assert keys[2] == "a..b.lock"
     found = trees(aq)
-    assert aq.stdout(aq.runs()[f"{third}.1"]) == "agentq/c/docs/a%2E.b%2Elock\n" == found[keys[2]]["branch"] + "\n"
+    assert aq.stdout(aq.runs()[f"{third}.1"]) == "agentq/c/docs/a%2E.b\n" == found["a..b"]["branch"] + "\n"
     for address, key, name in zip(ids, keys, ("one", "two"), strict=False):
         assert Path(found[key]["path"], "new").read_text() == f"{name}\n"
         assert [each["path"] for each in aq.json("diff", address)["files"]] == ["new"]
-        assert f"+{name}\n" in aq("diff", "-s", "docs", "--conversation", key).stdout
+
+
+def test_every_command_finds_the_tree_of_a_conversation(work: TreeWork, aq: Driven) -> None:
+    work.task("docs", *SESSION)
+    made = {key: work.tree("docs", None, conversation=key) for key in ("1", "2", "a")}
+    for key, tree in made.items():
+        (tree / "new").write_text(f"{key}\n")
+    assert "+2\n" in aq("diff", "-s", "docs", "--conversation", "2").stdout
     assert list(trees(aq, "--conversation", "2")) == ["2"]
-    several = "session 'docs': several of its conversations have a tree; name one: --conversation 1, 2, a..b.lock"
-    for command in (["diff"], ["land"], ["discard", "--yes"], ["restore"]):
-        assert aq.refused(*command, "-s", "docs", code=2).endswith(several)
-    work.commit(Path(found["2"]["path"]), "new", "landed\n")
+    assert "docs  2    waiting" in aq("trees").stdout
+    several = "session 'docs': several of its conversations have a tree; name one: --conversation 1, 2, a"
+    for command in ("diff", "restore"):
+        assert aq.refused(command, "-s", "docs", code=2).endswith(several)
+    work.commit(made["2"], "new", "landed\n")
     assert aq("land", "-s", "docs", "--conversation", "2").stdout.startswith("docs conversation 2: landed on 'main'")
     assert (work.path / "new").read_text() == "landed\n"
-    done = aq("discard", "-s", "docs", "--conversation", "2", "--yes")
-    assert done.stdout.endswith("`agentq restore -s docs --conversation 2` brings it back\n")
-    aq("discard", "-s", "docs", "--conversation", keys[2], "--yes")
+    for key in ("2", "a"):
+        done = aq("discard", "-s", "docs", "--conversation", key, "--yes")
+        assert done.stdout.endswith(f"`agentq restore -s docs --conversation {key}` brings it back\n")
     # One is left; what is gone counts for whoever brings it back.
     assert aq.json("diff", "-s", "docs")["conversation_key"] == "1"
     assert aq.refused("restore", "-s", "docs", code=2).endswith(several)
-    aq("restore", "-s", "docs", "--conversation", keys[2])
-    assert Path(found[keys[2]]["path"], "new").read_text() == "Change file\n"
+    aq("restore", "-s", "docs", "--conversation", "a")
+    assert (made["a"] / "new").read_text() == "a\n"
     assert "it has no tree" in aq.refused("diff", "-s", "docs", "--conversation", "none", code=3)
-    assert "only together with --session" in aq.refused("diff", third, "--conversation", "1", code=2)
+    assert "only together with --session" in aq.refused("diff", "docs/1", "--conversation", "1", code=2)
     assert "only together with --session" in aq.refused("trees", "--conversation", "1", code=2)
     assert "not a key" in aq.refused("diff", "-s", "docs", "--conversation", "../x", code=2)
-    work.git("fsck", "--strict")
 
 
 def test_a_tree_of_a_conversation_belongs_to_it_alone(work: TreeWork, aq: Driven) -> None:

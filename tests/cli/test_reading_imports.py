@@ -98,4 +98,4 @@ def test_what_is_for_eyes_is_imported_for_a_terminal_only(agentq: Agentq, comman
 def test_a_command_imports_no_other_command(agentq: Agentq) -> None:
     loaded = modules(agentq, "list")
     commands = {name.rpartition(".")[2] for name in loaded if name.startswith("agentq_cli.commands.")}
-    assert commands == {"list", "filters"}
+    assert commands == {"list", "filters", "of_line"}

@@ -108,7 +108,6 @@ def test_a_command_without_x_is_told_of_it(shared: Driven) -> None:
 def test_aliases_do_what_they_say(aq: Driven) -> None:
     assert aq("add", "-a", "demo", "hello").stdout == "default/1\n"
     assert "default/1" in aq("ls").stdout
-    assert aq("status").stdout == aq("list").stdout
     aq("rm", "1")
     assert aq.statuses() == {"default/1": "cancelled"}
     aq("x", "--wait", "echo", "seen")

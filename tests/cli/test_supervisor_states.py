@@ -76,9 +76,8 @@ def test_from_on_duty_to_its_end(aq: Driven) -> None:
     assert ended["ended_at"] == ended["since"]
     assert aq.json("workers")["supervisors"] == []
     assert chain(aq) == CHAIN
-    assert {event["reason"].split(":")[0] for event in states(aq)} == {
-        f"supervisor {supervisor.pid} on {ended['host']}"
-    }
+    named = f"supervisor {supervisor.pid} on {ended['host']}"
+    assert {event["reason"].partition(":")[0] for event in states(aq)} == {named}
 
 
 def test_the_ends_that_are_told_apart(aq: Driven) -> None:
@@ -101,12 +100,17 @@ def test_the_ends_that_are_told_apart(aq: Driven) -> None:
     killed = aq.supervise()
     until(lambda: living(aq)["state"] == "running", what="it has adopted the run")
     aq.kill_hard(killed)
-    for ended_at in (None, last(aq)["ended_at"]):
-        found = last(aq)
-        assert (found["pid"], found["reason"], found["last_result"]) == (killed.pid, "killed", None)
-        assert found["ended_at"] == ended_at
-        aq("sweep", "--no-wake")
-    assert states(aq)[-1]["actor"] == "sweep"
+    found = last(aq)
+    assert (found["pid"], found["reason"], found["last_result"], found["ended_at"]) == (
+        killed.pid,
+        "killed",
+        None,
+        None,
+    )
+    aq("sweep", "--no-wake")
+    event = states(aq)[-1]
+    assert (event["to"], event["actor"]) == ("ended", "sweep")
+    assert last(aq) == {**found, **dict.fromkeys(("since", "last_seen_at", "ended_at"), event["at"])}
     aq.let_go("one")
     aq.drain()
     assert last(aq)["last_result"] == "completed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,7 @@ def violations(world: World, expected: Expected) -> list[str]:
     found += _runs(state, expected)
     found += _effects(state, expected)
     found += _checks(state)
+    found += _lines(state)
     found += _dependencies(state)
     found += _events(state)
     found += _results(state)
@@ -179,7 +181,7 @@ def _effects(state: State, expected: Expected) -> Iterator[str]:
         seen.add((word, run))
         if run not in runs and run.partition(".")[0] not in expected.gone - state.tasks.keys():
             yield f"{run} did something and is not on record"
-        lane = under_way.setdefault(run.partition("/")[0], [])
+        lane = under_way.setdefault(_lane(state, run), [])
         if word == "begin":
             lane.append(run)
         elif not run.startswith("default/") and lane and lane[-1] != run:
@@ -193,6 +195,39 @@ def _effects(state: State, expected: Expected) -> Iterator[str]:
             yield f"{name} has {run['stdout_bytes']} bytes of output"
         if whole and run["status"] != "success" and expected.strict and run["status"] != "cancelled":
             yield f"{name} did its work and is {run['status']}"
+
+
+def _lane(state: State, run: str) -> str:
+    """Where a run had to wait for others: in its session, or in its line of a pool."""
+    session = run.partition("/")[0]
+    task = state.tasks.get(run.partition(".")[0])
+    return f"{session} {task['conversation_key']}" if session.startswith("pool") and task else session
+
+
+def _lines(state: State) -> Iterator[str]:
+    """A conversation belongs to one line for ever; a session keeps one an agent and line, and no more than it may."""
+    lines: dict[tuple[str, str], set[str]] = {}
+    for run in state.runs:
+        task = state.tasks.get(f"{run['session']}/{run['seq']}")
+        if task is None or task["context"] != "session" or run["agent"] is None:
+            continue
+        if task["conversation_key"] is None:
+            yield f"{state.name(run)} was in no line"
+        elif run["conversation"] is not None:
+            lines.setdefault((run["session"], run["conversation"]), set()).add(task["conversation_key"])
+    for (session, conversation), keys in lines.items():
+        if len(keys) > 1:
+            yield f"conversation {conversation} of '{session}' was used in lines {sorted(keys)}"
+    for inbound in state.world.state.glob("sessions/*/inbound.db"):
+        known = rows(inbound, "SELECT agent, key, id FROM conversations") if inbound.stat().st_size else []
+        of_agent = Counter(row["agent"] for row in known)
+        for agent, kept in of_agent.items():
+            if kept > (2 if inbound.parent.name.startswith("pool") else 1):
+                yield f"'{inbound.parent.name}' keeps {kept} conversations with '{agent}'"
+        for row in known:
+            line = lines.get((inbound.parent.name, row["id"]), {row["key"]})
+            if line != {row["key"]}:
+                yield f"conversation {row['id']} of '{inbound.parent.name}' is kept in line {row['key']}, not {line}"
 
 
 def _checks(state: State) -> Iterator[str]:

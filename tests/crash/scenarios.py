@@ -200,6 +200,15 @@ def prompts(world: World) -> None:
         world.ok("submit", "-C", "/", "-s", "talk", "--retries", "0", "--agent", "demo", words)
 
 
+def pool(world: World) -> None:
+    """Tasks of a session that keeps two conversations: in any, in a named one, in that of another task."""
+    config = world.root / "home" / ".config" / "agentq" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[sessions.pool]\nparallel = 2\n")
+    for options in ((), ("--conversation", "a"), ("--after-any", "pool/1"), ()):
+        world.ok("submit", "-C", "/", "-s", "pool", "--retries", "0", "--agent", "demo", *options, "say 1 lines")
+
+
 def scripted(world: World) -> None:
     """A task with a pre-task script, which notes its own work."""
     script = world.root / "script"
@@ -547,6 +556,7 @@ SCENARIOS = (
     Scenario("claim-start-finish", ("supervisor", "launcher", "shim"), three_tasks, drain, harm),
     Scenario("keeper-serves-again", ("supervisor", "launcher", "shim"), three_tasks, drain_in_turn, harm),
     Scenario("conversation", ("supervisor", "shim"), prompts, drain, harm),
+    Scenario("pool", ("supervisor", "shim"), pool, drain, harm),
     Scenario("retrying", ("supervisor",), retried, drain, only("completed", strict=False)),
     Scenario("dependencies", ("supervisor", "shim"), depending, drain, depended),
     Scenario("sweep-tells-dependents", SWEEP, half_told, command("sweep", "--no-wake"), depended),

@@ -32,7 +32,7 @@ from crash_repository import make_repository
 from crash_world import CHECK, ForkServer, Started, World, fast_directory, until
 from invariants import ENDED, Expected, rows, violations
 from scenarios import recover
-from test_lanes import CHECKED, JOBS, PLACES, editing, make_places
+from test_lanes import CHECKED, JOBS, PLACES, POOLS, editing, make_places
 
 SOMETIMES = CHECKED + "; [ $((AGENTQ_ATTEMPT % 2)) = 0 ]"
 """Fails at its first attempt, and at every second one."""
@@ -165,6 +165,10 @@ class Soak:
             elif self.chance.random() < 0.3:
                 place = str(self.world.root / self.chance.choice(PLACES))
                 work = ["-C", place, "-a", "editor", "--context", "isolated", "edit"]
+            elif self.chance.random() < 0.4:
+                session = f"pool{self.chance.randrange(POOLS)}"
+                key = self.chance.choice((None, None, "a", "b", "c"))
+                work = [*(["--conversation", key] if key else []), "-C", "/", "-a", "talker", "talk"]
             self.start("submit", "command", "submit", "-s", session, *options, *work)
 
     def batch(self) -> None:

@@ -57,20 +57,39 @@ done
     + CHECKED
 )
 
+TALKER = CHECKED.replace("lane-$AGENTQ_SESSION", "conversation-$1").replace('echo "lane ', 'echo "conversation ')
+"""The agent of a pool: its lane is the conversation that it is told to begin or to continue."""
+
+POOLS = 2
+KEYS = ("a", "a", None, "b")
+"""What the tasks of a pool name as their line, in turn; both pools keep two."""
+
 
 def make_places(world: World, script: str = EDITOR) -> None:
-    """What the agents lock, where they edit, and the agent that edits."""
+    """What the agents lock, where they edit, the agents that edit and that talk, and the pools."""
     (world.root / "locks").mkdir()
     for place in PLACES:
         (world.root / place).mkdir(parents=True)
     config = world.root / "home" / ".config" / "agentq" / "config.toml"
     config.parent.mkdir(parents=True)
-    config.write_text(f"[agents.editor]\nargv = {json.dumps(['sh', '-c', script])}\nedits = true\n")
+    talking = {"argv": ["sh", "-c", TALKER, "talker"], "fresh": ["{conversation}"], "resume": ["{conversation}"]}
+    config.write_text(
+        f"[agents.editor]\nargv = {json.dumps(['sh', '-c', script])}\nedits = true\n[agents.talker]\n"
+        + "".join(f"{key} = {json.dumps(words)}\n" for key, words in talking.items())
+        + "".join(f"[sessions.pool{number}]\nparallel = 2\n" for number in range(POOLS))
+    )
 
 
 def editing(world: World, place: str) -> dict[str, object]:
     """The line of a batch for an agent that edits."""
     return {"agent": "editor", "prompt": "edit", "context": "isolated", "cwd": str(world.root / place)}
+
+
+def talking(pool: int, number: int) -> dict[str, object]:
+    """The line of a batch for an agent that talks in a pool."""
+    key = KEYS[(number + pool) % len(KEYS)]
+    line = {"session": f"pool{pool}", "agent": "talker", "prompt": "talk", "cwd": "/"}
+    return line if key is None else line | {"conversation": key}
 
 
 def submit_all(world: World) -> list[str]:
@@ -80,6 +99,12 @@ def submit_all(world: World) -> list[str]:
     for number in range(TASKS):
         lines += [{"session": f"lane{lane}", "cwd": "/", "exec": ["sh", "-c", CHECKED]} for lane in range(LANES)]
         lines += [{"session": f"edit{lane}", **editing(world, PLACES[(number + lane) % 4])} for lane in range(3)]
+    lines += [talking(pool, number) for number in range(2 * TASKS) for pool in range(POOLS)]
+    return submit_batch(world, lines)
+
+
+def submit_batch(world: World, lines: list[dict[str, object]]) -> list[str]:
+    """The addresses of a batch."""
     batch = world.root / "batch.jsonl"
     batch.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return world.ok("submit", "--batch", str(batch)).split()
@@ -109,6 +134,15 @@ def test_ten_sweeps_and_three_runs_at_once_start_each_task_once(world: World) ->
     for process in (*sweeps, *supervisors):
         assert process.wait(60).code == 0, process.err.read_text()
     assert {run for word, run in world.effects() if word == "end"} == {f"{address}.1" for address in addresses}
+    nothing_bad(world, addresses)
+
+
+def test_a_line_of_a_pool_has_one_run_whoever_starts_it(world: World) -> None:
+    make_places(world)
+    addresses = submit_batch(world, [talking(0, number) for number in range(2 * len(KEYS) * WIDE)])
+    supervisors = [world.start("run", "--drain", "-j", str(JOBS)) for _ in range(3)]
+    for process in supervisors:
+        assert process.wait(60).code == 0, process.err.read_text()
     nothing_bad(world, addresses)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from pool_reference import Asked, Known, chosen, has_room
 from queue_driver import (
     ANOTHER,
     MANY,
@@ -71,6 +72,10 @@ class Entry:
     runs: int = 0
     cancel: bool = False
     stop: bool = False
+    given: str | None = None
+    line: str | None = None
+    ran: bool = False
+    given_up: bool = False
     events: list[tuple[str, str | None, str | None]] = field(default_factory=list)
 
     def late(self, now: int) -> bool:
@@ -98,18 +103,27 @@ class Model:
     paused_agents: set[str] = field(default_factory=set)
     queue_paused: bool = False
     highest: dict[str, int] = field(default_factory=dict)
+    parallel: dict[str, int] = field(default_factory=lambda: dict(PARALLEL))
+    known: dict[str, tuple[Known, ...]] = field(default_factory=dict)
+    ids: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def width(self, session: str) -> int | None:
+        return self.parallel.get(session, None if session == "default" else 1)
 
     def running(self, session: str | None = None) -> list[Entry]:
         return [e for e in self.entries.values() if e.status is Status.RUNNING and session in (None, e.address.session)]
 
     def lane_open(self, entry: Entry) -> bool:
         session = entry.address.session
-        beside = self.running(session)
-        if entry.shares and any(other.shares and other.agent == entry.agent for other in beside):
+        if entry.shares and not has_room(self.asked(entry)):
             return False
-        if session == "default":
-            return True
-        first = [
+        width = self.width(session)
+        first = [] if entry.attempts else self.retrying(session)
+        return width is None or len(self.running(session)) + len(first) < width
+
+    def retrying(self, session: str) -> list[Entry]:
+        """What waits for its next attempt, and nobody has paused its agent: it comes first."""
+        return [
             other
             for other in self.entries.values()
             if other.address.session == session
@@ -117,7 +131,15 @@ class Model:
             and other.attempts
             and other.agent not in self.paused_agents
         ]
-        return len(beside) + (0 if entry.attempts else len(first)) < PARALLEL.get(session, 1)
+
+    def asked(self, entry: Entry) -> Asked:
+        """What the choice of its line is made from."""
+        assert entry.agent is not None
+        session = entry.address.session
+        holds = entry.attempts == 0 and self.width(session) is not None
+        inside = self.running(session) + (self.retrying(session) if holds else [])
+        taken = frozenset((each.agent, each.line) for each in inside if each.agent and each.line)
+        return Asked(entry.agent, entry.line, self.known.get(session, ()), taken, self.width(session) or 1)
 
     def startable(self, entry: Entry, now: int) -> bool:
         return (
@@ -146,8 +168,33 @@ class Model:
         return key(one) < key(other)
 
     def started(self, entry: Entry) -> None:
+        """Something starts; before its status says so."""
+        if entry.shares:
+            entry.given_up = False
+            entry.line, ended = chosen(self.asked(entry))
+            for key in ended:
+                self.drop(entry.address.session, entry.agent, key)
         self.starts += 1
         self.last_start[entry.address.session] = self.starts
+
+    def drop(self, session: str, agent: str | None, key: str) -> None:
+        """A conversation is not continued any more."""
+        known = self.known.get(session, ())
+        self.known[session] = tuple(each for each in known if (each.agent, each.key) != (agent, key))
+        self.ids.pop((session, agent or "", key), None)
+
+    def keep(self, entry: Entry) -> str | None:
+        """The conversation that a run says it was in, which its line keeps unless somebody gave it up."""
+        if not entry.shares or entry.agent is None or entry.line is None:
+            return None
+        place = (entry.address.session, entry.agent, entry.line)
+        own = f"{entry.address}.{entry.runs}".replace("/", ":")
+        used = own if entry.given_up else self.ids.get(place, own)
+        if not entry.given_up:
+            self.drop(*place)
+            self.known[place[0]] = (*self.known[place[0]], Known(entry.agent, entry.line))
+            self.ids[place] = used
+        return used
 
     def holder(self, session: str, key: str | None) -> Entry | None:
         return next(
@@ -160,7 +207,7 @@ AGAIN_SOON = Launch(retries=1, backoff_ms=BACKOFF, max_backoff_ms=BACKOFF)
 """One more attempt; so short a delay that jitter adds nothing to it."""
 
 new_tasks = st.builds(
-    lambda session, agent, shares, priority, delay, expires, key: (
+    lambda session, agent, shares, priority, delay, expires, key, line: (
         session,
         agent,
         {
@@ -169,7 +216,7 @@ new_tasks = st.builds(
             "due_at": delay,
             "expires_at": expires,
             "key": key,
-            "launch": AGAIN_SOON,
+            "launch": replace(AGAIN_SOON, conversation_key=line),
         },
     ),
     st.sampled_from(["default", "narrow", "wide"]),
@@ -179,6 +226,7 @@ new_tasks = st.builds(
     st.sampled_from([None, None, None, 0, 4]),
     st.sampled_from([None, None, None, 3, 12]),
     st.sampled_from([None, None, None, "k", "l"]),
+    st.sampled_from([None, None, "1", "a", "b"]),
 )
 which = st.integers(0, 60)
 
@@ -200,6 +248,7 @@ class Histories(RuleBasedStateMachine):
         try:
             self.check_events()
             self.check_surroundings()
+            self.conversations_agree()
         finally:
             self.left.close()
             os.umask(self.umask)
@@ -271,7 +320,9 @@ class Histories(RuleBasedStateMachine):
                 self.now if task.due_at is None else task.due_at,
                 task.work.expires_at,
                 task.work.key,
+                given=task.work.launch.conversation_key,
             )
+            entry.line = entry.given if entry.shares else None
             new.append(entry)
             expected.append(entry)
         if clash:
@@ -346,7 +397,8 @@ class Histories(RuleBasedStateMachine):
         if entry.status in (Status.QUEUED, Status.PAUSED):
             verb()
             shares = shares and entry.agent is not None
-            self.change(entry, "edit", entry.status, priority=priority, due=due, shares=shares)
+            line = entry.line if shares and entry.shares else entry.given if shares else None
+            self.change(entry, "edit", entry.status, priority=priority, due=due, shares=shares, line=line)
         else:
             self.refused(verb)
 
@@ -415,19 +467,19 @@ class Histories(RuleBasedStateMachine):
 
     def take(self, entry: Entry, run: RunId) -> None:
         self.handed_out.append(run)
+        self.model.started(entry)
         self.change(entry, "start", Status.RUNNING, attempts=entry.attempts + 1, runs=entry.runs + 1, cancel=False)
         entry.stop = False
         assert run == RunId(*entry.address, entry.runs)
-        self.model.started(entry)
 
     @rule(jobs=st.sampled_from([1, 2, 50]))
     def claim_next(self, jobs: int) -> None:
-        head = pick(self.queue, parallel=widths(**PARALLEL), ageing_ms=AGEING_MS)
+        head = pick(self.queue, parallel=widths(**self.model.parallel), ageing_ms=AGEING_MS)
         expected = self.model.next(self.now)
         assert (None if head is None else Address(head.session, head.seq)) == expected
         if head is None or expected is None:
             return
-        claimed = claim(self.queue, head, jobs=jobs, parallel=widths(**PARALLEL))
+        claimed = claim(self.queue, head, jobs=jobs, parallel=widths(**self.model.parallel))
         if len(self.model.running()) >= jobs:
             assert claimed is None
         else:
@@ -447,7 +499,7 @@ class Histories(RuleBasedStateMachine):
         if entry is None:
             return
         head = replace(head_of(self.queue, entry.address), due_at=0, expires_at=None, agent="", shares=False)
-        claimed = claim(self.queue, head, parallel=widths(**PARALLEL))
+        claimed = claim(self.queue, head, parallel=widths(**self.model.parallel))
         assert (claimed is not None) == self.model.startable(entry, self.now)
         if claimed is not None:
             self.take(entry, claimed.run)
@@ -457,8 +509,15 @@ class Histories(RuleBasedStateMachine):
         entry = self.choose(number, lambda e: e.status is Status.RUNNING)
         if entry is None:
             return
-        assert finish(self.queue, RunId(*entry.address, entry.runs), status) is not None
+        self.end(entry, status)
         self.change(entry, "finish", Status.CANCELLED if entry.cancel else ENDINGS[status])
+
+    def end(self, entry: Entry, status: RunStatus, **fields: Any) -> None:
+        """End a run, which says which conversation it was in."""
+        self.clock.forward(1)  # so that no two were used at the same moment
+        entry.ran = True
+        conversation = self.model.keep(entry)
+        assert finish(self.queue, RunId(*entry.address, entry.runs), status, conversation=conversation, **fields)
 
     @rule(session=st.sampled_from(["default", "narrow", "wide"]), status=st.sampled_from(sorted(ENDINGS)))
     def turn(self, session: str, status: RunStatus) -> None:
@@ -467,11 +526,12 @@ class Histories(RuleBasedStateMachine):
             return
         ending = [entry for entry in self.model.running() if entry.address.session == session]
         ends = {RunId(*entry.address, entry.runs): status for entry in ending}
-        how: dict[str, Any] = {"parallel": widths(**PARALLEL), "ageing_ms": AGEING_MS}
+        how: dict[str, Any] = {"parallel": widths(**self.model.parallel), "ageing_ms": AGEING_MS}
         tried = turn(self.queue, session, ends, undone=True, **how)
         claims, left = turn(self.queue, session, ends, **how)
         assert tried == (claims, left)
         for entry in ending:
+            entry.ran = True
             self.change(entry, "finish", Status.CANCELLED if entry.cancel else ENDINGS[status])
         for run in claims:
             assert self.model.next(self.now) == run.address
@@ -484,10 +544,7 @@ class Histories(RuleBasedStateMachine):
         entry = self.choose(number, lambda e: e.status is Status.RUNNING)
         if entry is None:
             return
-        failed = finish(
-            self.queue, RunId(*entry.address, entry.runs), RunStatus.ERROR, failure_class=FailureClass.NETWORK
-        )
-        assert failed is not None
+        self.end(entry, RunStatus.ERROR, failure_class=FailureClass.NETWORK)
         if entry.cancel or entry.attempts > 1:
             self.change(entry, "finish", Status.CANCELLED if entry.cancel else Status.FAILED)
         else:
@@ -515,7 +572,34 @@ class Histories(RuleBasedStateMachine):
         if entry is None:
             return
         assert self.queue.undo_claim(RunId(*entry.address, entry.runs), actor=Actor.SWEEP, reason="void")
-        self.change(entry, "undo", Status.CANCELLED if entry.cancel else Status.QUEUED, attempts=entry.attempts - 1)
+        status = Status.CANCELLED if entry.cancel else Status.QUEUED
+        line = entry.line if entry.ran or not entry.shares else entry.given
+        self.change(entry, "undo", status, attempts=entry.attempts - 1, line=line)
+
+    @rule(
+        session=st.sampled_from(["default", "narrow", "wide"]),
+        agent=st.sampled_from([None, "demo"]),
+        key=st.sampled_from([None, "1", "a"]),
+    )
+    def reset(self, session: str, agent: str | None, key: str | None) -> None:
+        """The conversations of a session, or of one line, are not continued, also those that run."""
+        if session not in self.model.highest:
+            return
+        dropped = set()
+        inside = [(each.agent, each.line, each) for each in self.model.running(session)]
+        known = [(each.agent, each.key, None) for each in self.model.known.get(session, ())]
+        for of, line, entry in [*inside, *known]:
+            if of and line and agent in (None, of) and key in (None, line):
+                dropped.add(of)
+                self.model.drop(session, of, line)
+                if entry is not None:
+                    entry.given_up = True
+        assert set(self.queue.reset_conversation(session, agent, key)) == dropped
+
+    @rule(n=st.sampled_from([1, 2, 3]))
+    def configure(self, n: int) -> None:
+        """Somebody changes how many conversations a session keeps, whatever runs in it."""
+        self.model.parallel["wide"] = n
 
     @rule(number=which, cancel=st.booleans())
     def request_stop(self, number: int, cancel: bool) -> None:
@@ -549,16 +633,31 @@ class Histories(RuleBasedStateMachine):
                 t.work.expires_at,
                 t.work.priority,
                 t.work.agent,
+                t.conversation_key,
             )
             for t in self.queue.tasks(ended=True)
         }
         assert stored == {
-            e.address: (e.shown(self.now), e.attempts, e.runs, e.due, e.expires, e.priority, e.agent)
+            e.address: (e.shown(self.now), e.attempts, e.runs, e.due, e.expires, e.priority, e.agent, e.line)
             for e in self.model.entries.values()
         }
         assert {worker.id for worker in self.queue.workers()} == {
             RunId(*e.address, e.runs) for e in self.model.running()
         }
+
+    @rule()
+    def conversations_agree(self) -> None:
+        """Each line keeps its own with each agent, and no two runs are in one."""
+        kept = {
+            (session, each.agent, each.key): each.conversation
+            for session in self.model.highest
+            for each in self.queue.pool(session)
+            if each.conversation is not None
+        }
+        assert kept == self.model.ids
+        lines = [(each.session, each.agent, each.conversation_key) for each in self.queue.workers()]
+        inside = [line for line in lines if line[2] is not None]
+        assert len(set(inside)) == len(inside)
 
     def check_events(self) -> None:
         """Each change of a task is one event, and there are no others."""
@@ -575,7 +674,7 @@ class Histories(RuleBasedStateMachine):
         open_runs = {run.id for run in self.queue.runs() if run.finished_at is None}
         assert open_runs == {RunId(*e.address, e.runs) for e in self.model.running()}
         for entry in self.model.entries.values():
-            width = widths(**PARALLEL)(entry.address.session)
+            width = widths(**self.model.parallel)(entry.address.session)
             why = self.queue.waiting_for(self.queue.task(entry.address), jobs=1, parallel=width)
             if not entry.live or entry.status is Status.RUNNING:
                 assert why is None

@@ -16,6 +16,7 @@ import pytest
 from queue_driver import NOON, Clock, OpenQueue
 
 from agentq_cli.engines.door import Queue
+from agentq_cli.engines.local import schema
 from agentq_cli.engines.local.asking import Asking
 
 INSERT = """
@@ -84,17 +85,14 @@ def test_runs_that_end_while_others_are_read_are_counted_once_and_wait_for_nobod
     assert together["", ""].wait_ms == sum(max(0, run[STARTED] - (run[DUE] or run[STARTED])) for run in ended)
 
 
-def test_an_index_from_before_the_figures_has_them_once_it_is_opened(
+def test_an_index_from_before_the_figures_has_them_after_the_step(
     queue: Queue, open_queue: OpenQueue, clock: Clock, state_dir: Path
 ) -> None:
     store(state_dir, some_runs(100, 2, apart=200))
     before = queue.figures.of_runs("both")
     with closing(sqlite3.connect(state_dir / "agentq.db")) as index:
         index.execute("DROP INDEX task_runs_figures")
-        index.execute("DROP TABLE ended_supervisors")
-        for column in ("state", "since", "last_result"):
-            index.execute(f"ALTER TABLE supervisors DROP COLUMN {column}")
-        index.execute("PRAGMA user_version = 11")
+        index.executescript(Path(schema.DIRECTORY, "index", "012_figures.sql").read_text())
     with open_queue(clock) as again:
         assert again.figures.of_runs("both") == before
     with closing(sqlite3.connect(state_dir / "agentq.db")) as index:

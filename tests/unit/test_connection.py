@@ -85,7 +85,7 @@ def test_any_file_name_is_opened_as_it_is(tmp_path: Path, name: str) -> None:
 
 
 def test_the_empty_index_is_no_file_and_answers_with_nothing(tmp_path: Path) -> None:
-    with closing(migrations.empty_index()) as database:
+    with closing(migrations.new_in_memory("index")) as database:
         assert database.execute("SELECT count(*) FROM tasks").fetchone() == (0,)
 
 

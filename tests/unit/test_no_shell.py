@@ -26,7 +26,7 @@ ALLOWED = {
     ("host/tree_stages.py", "sh"),
     ("trees/shell.py", "sh"),
     ("diagnose/service.py", "/bin/sh"),
-    ("options/new_task.py", "sh"),
+    ("options/texts.py", "sh"),
     ("commands/completion.py", "bash"),
     ("commands/completion.py", "zsh"),
     ("trees/asking.py", "sh"),

@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 
+    from agentq_cli.engines.steps.entering import Entering
     from agentq_cli.model.actions import Actor
     from agentq_cli.model.tasks import NewTask
 
@@ -65,18 +66,22 @@ def store(
         try:
             create_sessions(state, sessions)
             own = _by_session(tasks)
+            new: dict[str, list[Entering]] = {}
 
-            def stage(session: str) -> None:
-                stored.update(_stage(state, session, own[session], batch=batch, now=now, actor=actor))
-                staged.append(session)
+            with contextlib.closing(_Laying(state, now, actor)) as laying:
 
-            at_once(stage, list(own))
+                def stage(session: str) -> None:
+                    found, new[session] = _stage(laying, session, own[session].values(), batch)
+                    stored.update(zip(own[session], found, strict=True))
+                    staged.append(session)
+
+                at_once(stage, list(own))
             for session in waiting:
                 with session_write(state, session, now=now, actor=actor) as write:
                     submit.enter_waits(write, tasks, stored)
             with connection.transaction(index, state.index):
                 if index.execute(BATCH["commit"], {"id": batch}).rowcount:
-                    _publish(index, state, tasks, stored, now=now, actor=actor)
+                    _publish(index, state, new, now=now, actor=actor)
         except BaseException as error:
             # The session that refused has nothing of the batch, but an interrupt may have come after its commit.
             left = staged if isinstance(error, AgentqError) else sessions
@@ -101,41 +106,53 @@ def _by_session(tasks: Sequence[NewTask]) -> dict[str, dict[int, NewTask]]:
 
 
 def _stage(
-    state: StateDir,
-    session: str,
-    tasks: Mapping[int, NewTask],
-    *,
-    batch: str,
-    now: int,
-    actor: Actor,
-) -> dict[int, tuple[Address, bool]]:
-    """Store a session's tasks as staged, invisible to others; returns the address for each position."""
-    found = _laid(state, session, tasks, batch=batch, now=now, actor=actor)
+    laying: _Laying, session: str, tasks: Collection[NewTask], batch: str
+) -> tuple[list[tuple[Address, bool]], list[Entering]]:
+    """Store a session's tasks as staged, invisible to others; returns the address of each, and what was staged."""
+    found = laying.lay(session, tasks, batch)
     if found is None:
+        state, now, actor = laying.state, laying.now, laying.actor
         with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
-            found = submit.insert(write, tasks.values(), batch)
-    return dict(zip(tasks, found, strict=True))
-
-
-def _laid(
-    state: StateDir, session: str, tasks: Mapping[int, NewTask], *, batch: str, now: int, actor: Actor
-) -> list[tuple[Address, bool]] | None:
-    """Write a new session's file with the tasks in it, which takes two syncs instead of seven; None if the file exists.
-
-    Its directory must exist.
-    """
-    path = state.inbound(session)
-    if is_there(path):
-        return None
-    with contextlib.closing(migrations.new_in_memory("inbound")) as database:
-        database.execute("BEGIN")
-        write = SessionWrite(database, state, session, now, actor)
-        found = submit.insert(write, tasks.values(), batch)
-        database.execute("COMMIT")
-        if not opening.lay(path, database.serialize()):
-            return None
-    sync_directory(os.path.dirname(path))
+            found = submit.insert(write, tasks, batch), write.staged
     return found
+
+
+class _Laying:
+    """Writes the files of new sessions with their first tasks in them, which takes two syncs instead of seven.
+
+    All are made in one database in memory, by one thread at a time: what is stored there for one is rolled back before
+    the next.
+    """
+
+    def __init__(self, state: StateDir, now: int, actor: Actor) -> None:
+        from threading import Lock
+
+        self.state, self.now, self.actor = state, now, actor
+        self._turn = Lock()
+        self._database = migrations.new_in_memory("inbound", any_thread=True)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def lay(
+        self, session: str, tasks: Collection[NewTask], batch: str
+    ) -> tuple[list[tuple[Address, bool]], list[Entering]] | None:
+        """As `_stage`; None if the session's file exists. Its directory must exist."""
+        path = self.state.inbound(session)
+        if is_there(path):
+            return None
+        with self._turn:
+            self._database.execute("BEGIN")
+            try:
+                write = SessionWrite(self._database, self.state, session, self.now, self.actor)
+                found = submit.insert(write, tasks, batch)
+                content = self._database.serialize()
+            finally:
+                self._database.execute("ROLLBACK")
+        if not opening.lay(path, content):
+            return None
+        sync_directory(os.path.dirname(path))
+        return found, write.staged
 
 
 def _prepare(index: sqlite3.Connection) -> None:
@@ -148,23 +165,16 @@ def _prepare(index: sqlite3.Connection) -> None:
 
 
 def _publish(
-    index: sqlite3.Connection,
-    state: StateDir,
-    tasks: Sequence[NewTask],
-    stored: Mapping[int, tuple[Address, bool]],
-    *,
-    now: int,
-    actor: Actor,
+    index: sqlite3.Connection, state: StateDir, staged: Mapping[str, Sequence[Entering]], *, now: int, actor: Actor
 ) -> None:
     """Add everything that is staged to the index, in the commit of the batch: no session has to be opened again for
     it."""
     # In the order of the index, so that no page of it is written twice.
-    for session, own in sorted(_by_session(tasks).items()):
-        new = [(stored[position][0], task) for position, task in own.items() if stored[position][1]]
+    for session, new in sorted(staged.items()):
         if new:
             write = SessionWrite(index, state, session, now, actor)
             write.tell("write.create_session", {"name": session, "at": now})
-            write.insert([submit.begun(task, None, address.seq, now) for address, task in new])
+            write.insert(new)
             write.publish(0)
             write.tell("batch.forget_given")
 
@@ -179,7 +189,7 @@ def release(
     """
 
     def just_release(session: str) -> None:
-        with session_write(state, session, now=now, actor=actor, create=True, alone=True) as write:
+        with session_write(state, session, now=now, actor=actor, alone=True) as write:
             write.tell("batch.release", {"id": batch})
 
     def one(session: str) -> None:

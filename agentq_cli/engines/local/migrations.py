@@ -61,10 +61,10 @@ def mend_schema(connection: sqlite3.Connection, path: str, kind: str) -> list[st
     return [name for name, _ in missing]
 
 
-def new_in_memory(kind: str) -> sqlite3.Connection:
-    """An empty database of a kind, to be filled and then written as a whole."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.deserialize(new_file(kind))
+def new_in_memory(kind: str, *, any_thread: bool = False) -> sqlite3.Connection:
+    """An empty database of a kind, in memory; with `any_thread` for several threads that take turns."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=not any_thread)
+    migrate(connection, ":memory:", kind)
     return connection
 
 
@@ -76,16 +76,8 @@ def new_file(kind: str) -> bytes:
 @cache
 def _new(kind: str, schema: str, version: int) -> bytes:
     # Made once for each schema.
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection, ":memory:", kind)
+    with closing(new_in_memory(kind)) as connection:
         return connection.serialize()
-
-
-def empty_index() -> sqlite3.Connection:
-    """An index without rows, in memory: what a reading command sees if there is no state dir yet."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(connection, ":memory:", "index")
-    return connection
 
 
 def refuse_newer(connection: sqlite3.Connection, inbound: str, index: str) -> None:

@@ -81,7 +81,7 @@ class LocalQueue(Opened, Readings):
         if there or create:
             index = opening.connect(state.index, "index", create=create, rebuild=rebuild and create)
         else:
-            index = migrations.empty_index()
+            index = migrations.new_in_memory("index")
         if rebuild and create:
             migrations.mend_schema(index, state.index, "index")
         return cls(state, index, clock, allow_network_fs=allow_network_fs)

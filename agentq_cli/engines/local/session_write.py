@@ -44,6 +44,8 @@ class SessionWrite(Writing):
         """The session's directory."""
         self.moved = False
         """Whether directories of runs were moved aside (`aside`); that is undone if the transaction fails."""
+        self.staged: list[Entering] = []
+        """What this transaction has stored for a batch that is not committed yet."""
         self.unsettled: list[int] = []
         self.dependents = 0
 
@@ -123,6 +125,7 @@ class SessionWrite(Writing):
             return
         found = entering.columns(new)
         if batch is not None:
+            self.staged += new
             found |= {"status": ["staged"] * len(new), "batch": [batch] * len(new)}
         self.database.executemany(insert_rows("messages_in", found), zip(*found.values(), strict=True))
 

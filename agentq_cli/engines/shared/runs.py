@@ -10,7 +10,6 @@ from agentq_cli.engines.shared import read
 from agentq_cli.engines.shared.tasks import Tasks
 from agentq_cli.engines.steps import rows
 from agentq_cli.model.actions import Actor
-from agentq_cli.policy.pool import ONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class Runs(Tasks):
         values = {"now": self.now, "retrying": not self._clock.fixed}
         return set(self.reading.ask("dispatch.unfinished", values))
 
-    def candidate(self, head: order.Head, pool: Pool = ONE) -> Candidate | None:
+    def candidate(self, head: order.Head, pool: Pool | None = None) -> Candidate | None:
         from agentq_cli.engines.steps import claim
 
         session = head.session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agentq_cli.base.errors import NotFound
-from agentq_cli.policy.pool import ONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Turn:
         """What was read before no longer counts."""
         self._around = self._candidate = None
 
-    def candidate(self, head: order.Head, pool: Pool = ONE) -> Candidate | None:
+    def candidate(self, head: order.Head, pool: Pool | None = None) -> Candidate | None:
         from agentq_cli.engines.steps import claim
 
         try:

@@ -261,7 +261,13 @@ def reply(write: Transaction, address: Address, prompt: str) -> Task:
     conversation = str(found[0][0])
     work = replace(task.work, prompt=prompt, launch=replace(launch, continues=conversation))
     reason = f"goes on in conversation {conversation}"
-    key = task.conversation_key or lines.of_conversation(write, task, conversation)
+    key = lines.of_conversation(write, task.work.agent, conversation)
+    if key is not None and not task.work.in_line:
+        raise WrongState(
+            f"task '{address}': its conversation is that of line '{key}', and the task is isolated by now;"
+            f" `agentq retry {address} --context session --conversation {key} --prompt TEXT` goes on in it"
+        )
+    key = key or task.conversation_key
     replied = _asked(task, replace(task, work=work, conversation_key=key))
     return _again(write, task, replied, Trigger.REPLY, due_at=write.now, reason=reason)
 

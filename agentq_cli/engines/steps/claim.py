@@ -18,6 +18,7 @@ from agentq_cli.model.workers import LastStart, Worker
 from agentq_cli.policy import admission, placement, retry
 from agentq_cli.policy.directories import Directories
 from agentq_cli.policy.landed import lands_alone
+from agentq_cli.policy.pool import ONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,8 +173,9 @@ def _take(
     return Claim(taken, run, plan)
 
 
-def candidate(reading: Reading, head: order.Head, task: Task, pool: Pool, now: int) -> Candidate:
+def candidate(reading: Reading, head: order.Head, task: Task, pool: Pool | None, now: int) -> Candidate:
     """What a plan for a task is made from."""
+    pool = pool or ONE
     return Candidate(head, task, past(reading, task, pool, now), pool, environments.find(reading, task.work))
 
 
@@ -188,6 +190,8 @@ def past(reading: Reading, task: Task, pool: Pool, now: int) -> Past:
     if task.work.agent is None:
         return Past(unfit=unfit, unfit_ms=unfit_ms, landing=landing, conversation_key=key, ends=ends)
     paid = finish.spent(reading, task) if own_runs else 0.0
+    if own is not None and not task.work.in_line and lines.of_conversation(reading, task.work.agent, own[0]):
+        own = None  # the task has left that line of work, and another may run in it
     conversation, interrupted = _conversation(task, own, choice and choice.known)
     directory = None if conversation is None else _directory(reading, task.session, conversation)
     return Past(conversation, interrupted, paid, directory, unfit, unfit_ms, landing, key, ends)

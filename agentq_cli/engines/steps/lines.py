@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agentq_cli.base.dataclass import replace
-from agentq_cli.policy import pool as policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,36 +10,44 @@ if TYPE_CHECKING:
 
     from agentq_cli.engines.transaction import Reading, Transaction
     from agentq_cli.model.tasks import Task
+    from agentq_cli.policy.pool import Choice, End, Pool
 
 
-def choose(reading: Reading, task: Task, pool: policy.Pool, now: int, *, goes_on: str | None) -> policy.Choice | None:
+def choose(reading: Reading, task: Task, pool: Pool, now: int, *, goes_on: str | None) -> Choice | None:
     """The line that a run of a task would be in now; None if it is in none, or if none is free. `goes_on` is the
     conversation that the task was interrupted in."""
     if not task.work.in_line:
         return None
+    from agentq_cli.model.branches import FIRST
+    from agentq_cli.policy import pool as policy
+
     agent, key = task.work.agent or "", task.conversation_key
     found = reading.ask("dispatch.known_lines", {"agent": agent})
     known = [policy.Known(*row[:3]) for row in found if row[3]]
     taken = set()
-    if pool.size > 1 or key not in (None, policy.FIRST) or any(each.key != policy.FIRST for each in known):
+    if pool.size > 1 or key not in (None, FIRST) or any(each.key != FIRST for each in known):
         in_use = reading.ask("dispatch.lines_in_use", {"session": task.session, "now": now})
         # As `order.lane_open`: a retry does not wait for others, and in `default` nothing waits for a retry.
         first = not task.begun and pool.parallel is not None
         taken = {(of, line) for of, line, waits in in_use if first or not waits}
     elsewhere = [row[0] for row in found if not row[3]]
-    choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere)
-    if choice is not None and (not agent or task.work.launch.continues is not None):
-        return choice._replace(ends=())  # it begins no conversation
-    return choice
+    wanted: set[str] = set()
+    if len({each.key for each in known} | {line for _, line in taken} | ({key} if key else set())) > pool.size:
+        # One of them may have to make room.
+        wanted = {row[0] for row in reading.ask("dispatch.wanted_lines", {"session": task.session, "agent": agent})}
+    begins = bool(agent) and task.work.launch.continues is None  # what begins no conversation ends none
+    pool = pool if begins else pool._replace(ttl_ms=None)
+    choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere, wanted=wanted)
+    return choice if choice is None or begins else choice._replace(ends=())
 
 
-def of_conversation(reading: Reading, task: Task, conversation: str) -> str | None:
-    """The line of which a conversation of a task's agent is the present one."""
-    found = reading.ask("dispatch.known_lines", {"agent": task.work.agent}) if task.work.in_line else []
+def of_conversation(reading: Reading, agent: str | None, conversation: str) -> str | None:
+    """The line of which a conversation of an agent is the present one; None if it is that of none."""
+    found = reading.ask("dispatch.known_lines", {"agent": agent})
     return next((str(key) for key, id, *_ in found if id == conversation), None)
 
 
-def end(write: Transaction, agent: str, ends: Sequence[policy.End]) -> None:
+def end(write: Transaction, agent: str, ends: Sequence[End]) -> None:
     """End conversations of an agent; their ids are in the events."""
     for known, why in ends:
         write.tell("dispatch.forget_conversation", {"agent": agent, "key": known.key})

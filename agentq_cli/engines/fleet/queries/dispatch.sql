@@ -182,6 +182,11 @@ SELECT of_agent, line, 1 FROM agentq.tasks
 WHERE session = :session AND status = 'queued' AND retry = 1 AND line <> ''
   AND of_agent NOT IN (SELECT name FROM agentq.holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
 
+-- Those that tasks of an agent are in or are to continue.
+-- name: wanted_lines
+SELECT DISTINCT line FROM agentq.tasks
+WHERE session = :session AND of_agent = :agent AND ended_at IS NULL AND line <> ''
+
 -- name: line_of
 SELECT conversation_key FROM agentq.tasks WHERE session = :session AND seq = :seq
 

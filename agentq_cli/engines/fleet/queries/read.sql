@@ -86,7 +86,8 @@ SELECT agent, key, id, used_at FROM agentq.conversations WHERE session = :sessio
 
 -- What the runs in each conversation of a session used; NULL if none said.
 -- name: conversation_figures
-SELECT conversation, count(DISTINCT seq), CAST(sum(tokens_in) AS bigint), CAST(sum(tokens_out) AS bigint)
+SELECT conversation, count(DISTINCT seq), CAST(sum(tokens_in) AS bigint) AS tokens_in,
+       CAST(sum(tokens_out) AS bigint) AS tokens_out
 FROM agentq.task_runs WHERE session = :session AND conversation IS NOT NULL GROUP BY conversation
 
 -- name: workers

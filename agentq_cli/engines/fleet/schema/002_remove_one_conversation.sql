@@ -14,6 +14,7 @@ ALTER TABLE agentq.tasks
 CREATE INDEX tasks_ready
   ON agentq.tasks (session, of_agent, priority, shares, retry, place, line, due_at, seq)
   WHERE status = 'queued';
+CREATE INDEX tasks_lines ON agentq.tasks (session, of_agent, line) WHERE ended_at IS NULL AND line <> '';
 
 ALTER TABLE agentq.workers ADD COLUMN conversation_key text COLLATE "C";  -- NULL: it is in no line
 UPDATE agentq.workers AS w SET conversation_key = '1' FROM agentq.tasks AS t

@@ -150,6 +150,11 @@ SELECT agent, conversation_key, 1 FROM tasks INDEXED BY tasks_retrying
 WHERE session = :session AND status = 'queued' AND retry = 1 AND conversation_key <> ''
   AND agent NOT IN (SELECT name FROM holds WHERE scope = 'agent' AND (until IS NULL OR until > :now))
 
+-- Those that tasks of an agent are in or are to continue.
+-- name: wanted_lines
+SELECT DISTINCT conversation_key FROM tasks INDEXED BY tasks_lines
+WHERE session = :session AND agent = :agent AND ended_at IS NULL AND conversation_key <> ''
+
 -- name: line_of
 SELECT conversation_key FROM messages_in WHERE seq = :seq
 

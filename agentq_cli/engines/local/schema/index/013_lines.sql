@@ -3,6 +3,7 @@ ALTER TABLE tasks ADD COLUMN conversation_key TEXT NOT NULL DEFAULT '';  -- '': 
 DROP INDEX tasks_ready;
 CREATE INDEX tasks_ready
   ON tasks (session, agent, priority, shares, retry, directory, conversation_key, due_at, seq) WHERE status = 'queued';
+CREATE INDEX tasks_lines ON tasks (session, agent, conversation_key) WHERE ended_at IS NULL AND conversation_key <> '';
 ALTER TABLE workers ADD COLUMN conversation_key TEXT;  -- NULL: it is in none
 -- A command with a tree is in a line as well: that is its tree's.
 UPDATE tasks SET shares = 1 WHERE directory LIKE ':%';
