@@ -91,6 +91,7 @@ def _done(tool: Tool, given: dict[str, Any], limits: Limits, at: Context) -> tup
         return document, texts.text(document), False
     if tool.name in NEW:
         given |= origin.inherited(given, at)
+        at = origin.surroundings(at)
     if tool.name == "retry" and not limits.allows(EXEC):
         _only_prompts({**dict.fromkeys(each.name for each in rows("retry")), **given}, limits, at)
     # Nobody can be asked; what ends or overwrites something is marked so for the client.
