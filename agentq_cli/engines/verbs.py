@@ -416,6 +416,9 @@ class Queue(Protocol):
         """The last supervisors that have ended, newest end first; before them the dead ones of this machine that nobody
         has removed yet."""
 
+    def forget_states(self, before: int) -> int:
+        """Forget the events about the states of supervisors before a moment; how many there were."""
+
     def living(self) -> list[Supervisor]:
         """The supervisors that can be relied on: alive, and not stopped while they had runs to watch."""
 

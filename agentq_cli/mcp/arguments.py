@@ -78,9 +78,10 @@ def _sessions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for word in [value] if isinstance(value, str) else value or ():
             for text in values.expanded(word, name):
                 try:
-                    yield f"{name} '{text}'", values.parse_run(text, name)[0].session
+                    address, _ = values.parse_run(text, name)
                 except NotAnAddress as error:
                     raise Usage(error.message) from None
+                yield f"{name} '{address}'", address.session
 
 
 def _worded(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:

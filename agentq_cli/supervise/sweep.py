@@ -255,6 +255,13 @@ class Sweep:
             gone.add(str(address))
             yield SweepAction("prune", address.session, str(address), None, "it ended longer ago than the retention")
         yield from self._guarded("", self._prune_trees(self.config.retention_ms, frozenset(gone)))
+        if self.session is None:
+            yield from self._guarded("", self._prune_states(self.queue.now - self.config.retention_ms))
+
+    def _prune_states(self, before: int) -> Iterator[SweepAction]:
+        if (count := self.queue.forget_states(before)) > 0:
+            why = f"{count} changes of the states of supervisors, longer ago than the retention"
+            yield SweepAction("prune", None, None, None, why)
 
     def _prune_trees(self, retention_ms: int, gone: frozenset[str]) -> Iterator[SweepAction]:
         from agentq_cli.trees.place import trees_directory

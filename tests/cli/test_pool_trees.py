@@ -114,9 +114,15 @@ def test_a_tree_of_a_conversation_belongs_to_it_alone(work: TreeWork, aq: Driven
     assert refused(work, *TRUE).startswith("--branch 'agentq/c/docs/2': already there, and not made for this")
     assert "already there" in refused(work, "--conversation", "3", *TRUE)
     work.git("branch", "-D", "agentq/c/docs/2")
-    submit(work, *TRUE)
+    first = submit(work, *TRUE)
     plan = aq.json("submit", "--worktree", "-C", str(work.path), "-s", "docs", "--dry-run", *TRUE)["items"][0]
     assert (plan["worktree"], plan["branch"]) == (None, "agentq/c/docs/KEY")
+    inside = aq("submit", "-C", str(work.path), "-s", "docs", "--hold", *TRUE)
+    assert "session 'docs' works in trees, and so does this" in inside.stderr
+    assert aq.task(inside.stdout.strip())["worktree"]
+    aq("edit", first, "--conversation", "d")
+    assert aq.task(first)["branch"] == "agentq/c/docs/d"
+    assert "already there" in aq.refused("edit", first, "--conversation", "3", code=2)
 
 
 def test_lines_of_a_batch_may_be_in_trees_of_different_conversations(work: TreeWork, aq: Driven) -> None:
@@ -168,7 +174,9 @@ def test_a_task_for_any_conversation_waits_while_its_tree_is_occupied(work: Tree
     second = submit(work, "-c", "true")
     aq.exec(*held("passed"))
     aq.started("passed")
-    assert aq.task(second)["status"] == "queued"
+    found = aq.task(second)
+    assert (found["status"], found["waiting_for"]["ids"]) == ("queued", [peek])
+    assert found["waiting_for"]["detail"] == f"{peek} is in '{path}'; two runs are never in one tree"
     aq.let_go("peek")
     until(lambda: aq.task(second)["status"] == "completed")
     assert aq.task(second)["conversation_key"] == "1"

@@ -303,3 +303,5 @@ def test_what_is_in_no_conversation_takes_no_key(aq: Driven) -> None:
     assert (item["context"], item["conversation_key"]) == ("session", "a")
     (item,) = aq.items("edit", "default/2", "--context", "isolated")
     assert (item["context"], item["conversation_key"]) == ("isolated", None)
+    (item,) = aq.items("edit", "default/2", "--context", "session")
+    assert (item["context"], item["conversation_key"]) == ("session", "a")

@@ -257,7 +257,13 @@ def test_what_outlives_the_retention_is_pruned_though_the_configuration_is_known
     aq.exec("true")
     aq.drain()
     quick(aq)
-    assert "prune default/1" in aq.agentq("sweep", env={"AGENTQ_NOW": "2100-01-01T00:00:00Z"}).stdout
+    told = [
+        aq.agentq("sweep", *words, env={"AGENTQ_NOW": "2100-01-01T00:00:00Z"}).stdout
+        for words in (("-s", "default"), ())
+    ]
+    assert "prune default/1" in told[0]
+    assert "3 changes of the states of supervisors" in told[1], "which belong to no session"
+    assert [event for event in aq.items("events") if event["event"] == "supervisor"] == []
 
 
 def test_a_hook_that_nobody_has_run_is_run_though_the_configuration_is_known(aq: Driven) -> None:

@@ -147,3 +147,14 @@ def test_a_supervisor_hears_that_all_that_it_serves_is_paused(queue: Queue) -> N
     assert paused() == (True, True)
     queue.resume_agent(None)
     assert paused() == (False, False)
+
+
+def test_changes_of_states_are_forgotten_and_no_other_event(queue: Queue, clock: Clock) -> None:
+    join(queue)
+    queue.pause_agent(None, reason=None)
+    clock.forward(1)
+    queue.set_state(SUPERVISOR, PAUSED, last_result=None)
+    assert queue.forget_states(NOON) == 0
+    assert queue.forget_states(NOON + 1) == 1
+    assert [event.event for event in queue.events()] == ["supervisor", "pause_queue"]
+    assert queue.forget_states(NOON + 1) == 0

@@ -177,9 +177,9 @@ def calls(reading: Reading, supervisor: Identity, now: int) -> Calls:
     from agentq_cli.engines.nouns import Calls
 
     (found,) = reading.ask("dispatch.calls", rows.identity_columns(supervisor) | {"now": now})
-    expired, arriving, stops, strangers, unsettled, known, jobs, paused = found
+    expired, arriving, stops, strangers, unsettled, paused, jobs = found
     asked = bool(expired), bool(arriving), bool(stops), bool(strangers), bool(unsettled)
-    return Calls(*asked, known=bool(known), jobs=jobs, paused=bool(paused))
+    return Calls(*asked, known=paused is not None, jobs=jobs, paused=bool(paused))
 
 
 def run(reading: Reading, run_id: RunId) -> Run:

@@ -203,6 +203,13 @@ class Attendance(Runs):
         gone = [each for each in self.supervisors() if not each.elsewhere and not self._is_there(each)]
         return [*map(supervisors.unrecorded, gone), *map(self._supervisor, self.reading.ask("read.ended_supervisors"))]
 
+    def forget_states(self, before: int) -> int:
+        ((found,),) = self.reading.ask("dispatch.any_states_before", {"before": before})
+        if not found:
+            return 0
+        with self.in_queue(actor=Actor.SWEEP) as write:
+            return write.change("dispatch.forget_states", {"before": before})
+
     def _supervisor(self, row: Row) -> Supervisor:
         from agentq_cli.engines.steps import supervisors
 

@@ -51,8 +51,8 @@ FROM heads h CROSS JOIN LATERAL (SELECT * FROM agentq.sessions WHERE name = h.se
 ORDER BY h.session, h.of_agent, h.priority, h.shares, h.retry, h.place, h.line
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
--- on, runs of others; whether the supervisor that asks is on record; how many tasks `jobs` lets run at once; and whether
--- the queue is paused, or each of the sessions that the supervisor serves.
+-- on, runs of others; whether the queue is paused, or each of the sessions that the supervisor serves that asks (NULL: it
+-- is not on record); and how many tasks `jobs` lets run at once.
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM agentq.tasks WHERE ended_at IS NULL AND expires <= :now AND status <> 'running'
@@ -66,15 +66,12 @@ SELECT
           WHERE host IS NOT DISTINCT FROM :host_id
             AND (pid, start_time, boot_id) IS DISTINCT FROM (:pid, :start_time, :boot_id)) AS strangers,
   false AS unsettled,
-  EXISTS (SELECT 1 FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id) AS known,
-  (SELECT count FROM agentq.holds WHERE scope = 'jobs') AS jobs,
-  EXISTS (SELECT 1 FROM agentq.holds WHERE scope = 'queue')
-    OR EXISTS (SELECT 1 FROM agentq.supervisors s
-               WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id AND s.sessions <> '[]'
-                 AND NOT EXISTS (SELECT 1 FROM json_array_elements_text(CAST(s.sessions AS json)) AS served (name)
-                                 WHERE served.name NOT IN (SELECT p.name FROM agentq.sessions p
-                                                           WHERE p.paused_at IS NOT NULL)))
-    AS paused
+  (SELECT EXISTS (SELECT 1 FROM agentq.holds WHERE scope = 'queue')
+       OR s.sessions <> '[]' AND NOT EXISTS (
+            SELECT 1 FROM json_array_elements_text(CAST(s.sessions AS json)) AS served (name)
+            WHERE NOT EXISTS (SELECT 1 FROM agentq.sessions p WHERE p.name = served.name AND p.paused_at IS NOT NULL))
+   FROM agentq.supervisors s WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id) AS paused,
+  (SELECT count FROM agentq.holds WHERE scope = 'jobs') AS jobs
 
 -- What shows whether anything may have changed: the newest event. Not its sequence, which counts what is not committed.
 -- name: marks
@@ -187,9 +184,6 @@ WHERE session = :session AND status = 'queued' AND retry = 1 AND line <> ''
 SELECT DISTINCT line FROM agentq.tasks
 WHERE session = :session AND of_agent = :agent AND ended_at IS NULL AND line <> ''
 
--- name: line_of
-SELECT conversation_key FROM agentq.tasks WHERE session = :session AND seq = :seq
-
 -- name: conversation_directory
 SELECT cwd FROM agentq.task_runs
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
@@ -254,6 +248,12 @@ WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id
 DELETE FROM agentq.ended_supervisors
 WHERE host = :host
   AND id NOT IN (SELECT id FROM agentq.ended_supervisors WHERE host = :host ORDER BY id DESC LIMIT :kept)
+
+-- name: any_states_before
+SELECT EXISTS (SELECT 1 FROM agentq.events WHERE session IS NULL AND event = 'supervisor' AND at < :before)
+
+-- name: forget_states
+DELETE FROM agentq.events WHERE session IS NULL AND event = 'supervisor' AND at < :before
 
 -- name: unregister
 DELETE FROM agentq.supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id

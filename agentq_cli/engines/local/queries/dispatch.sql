@@ -24,8 +24,8 @@ WHERE t.status = 'queued' AND (t.expires_at IS NULL OR t.expires_at > :now) AND 
 ORDER BY t.agent, t.priority, t.shares, t.retry, t.directory, t.conversation_key, t.due_at, t.seq LIMIT 1
 
 -- Whether there is anything to do in addition to starting and settling: tasks to expire, due occurrences, stops to pass
--- on, runs of others; whether the supervisor that asks is on record; how many tasks `jobs` lets run at once; and whether
--- the queue is paused, or each of the sessions that the supervisor serves.
+-- on, runs of others; whether the queue is paused, or each of the sessions that the supervisor serves that asks (NULL: it
+-- is not on record); and how many tasks `jobs` lets run at once.
 -- name: calls
 SELECT
   EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_expiring
@@ -34,14 +34,12 @@ SELECT
   EXISTS (SELECT 1 FROM workers WHERE stop IS NOT NULL),
   EXISTS (SELECT 1 FROM workers WHERE (pid, start_time, boot_id) IS NOT (:pid, :start_time, :boot_id)),
   EXISTS (SELECT 1 FROM unsettled),
-  EXISTS (SELECT 1 FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id),
-  (SELECT count FROM holds WHERE scope = 'jobs'),
-  EXISTS (SELECT 1 FROM holds WHERE scope = 'queue')
-    OR EXISTS (SELECT 1 FROM supervisors AS s
-               WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id AND s.sessions <> '[]'
-                 AND NOT EXISTS (SELECT 1 FROM json_each(s.sessions)
-                                 WHERE value NOT IN (SELECT name FROM sessions INDEXED BY sessions_paused
-                                                     WHERE paused_at IS NOT NULL)))
+  (SELECT EXISTS (SELECT 1 FROM holds WHERE scope = 'queue')
+       OR s.sessions <> '[]' AND NOT EXISTS (
+            SELECT 1 FROM json_each(s.sessions) AS served
+            WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE name = served.value AND paused_at IS NOT NULL))
+   FROM supervisors AS s WHERE s.pid = :pid AND s.start_time = :start_time AND s.boot_id = :boot_id),
+  (SELECT count FROM holds WHERE scope = 'jobs')
 
 -- What shows whether anything may have changed: the last id that an event was given, even if it has been pruned since,
 -- and how often an index was rebuilt.
@@ -155,9 +153,6 @@ WHERE session = :session AND status = 'queued' AND retry = 1 AND conversation_ke
 SELECT DISTINCT conversation_key FROM tasks INDEXED BY tasks_lines
 WHERE session = :session AND agent = :agent AND ended_at IS NULL AND conversation_key <> ''
 
--- name: line_of
-SELECT conversation_key FROM messages_in WHERE seq = :seq
-
 -- name: conversation_directory
 SELECT cwd FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1
@@ -215,6 +210,12 @@ FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :bo
 
 -- name: forget_ended
 DELETE FROM ended_supervisors WHERE id NOT IN (SELECT id FROM ended_supervisors ORDER BY id DESC LIMIT :kept)
+
+-- name: any_states_before
+SELECT EXISTS (SELECT 1 FROM events WHERE session IS NULL AND event = 'supervisor' AND at < :before)
+
+-- name: forget_states
+DELETE FROM events WHERE session IS NULL AND event = 'supervisor' AND at < :before
 
 -- name: unregister
 DELETE FROM supervisors WHERE pid = :pid AND start_time = :start_time AND boot_id = :boot_id

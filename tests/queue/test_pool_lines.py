@@ -20,8 +20,8 @@ BACKOFF = 1_000
 AGAIN = Launch(retries=3, backoff_ms=BACKOFF, max_backoff_ms=BACKOFF)
 
 
-def talk(key: str | None = None, *, session: str = "p", **fields: Any) -> NewTask:
-    return prompt(session, launch=replace(AGAIN, conversation_key=key), context="session", **fields)
+def talk(line: str | None = None, *, session: str = "p", **fields: Any) -> NewTask:
+    return prompt(session, launch=replace(AGAIN, conversation_key=line), context="session", **fields)
 
 
 def begin(queue: Queue, address: Address) -> RunId:
@@ -174,6 +174,27 @@ def test_a_claim_made_from_another_line_than_is_free_by_now_is_none(queue: Queue
 
 
 # What keeps, leaves and inherits a line
+
+
+def test_what_waits_for_another_task_by_now_follows_that_one(queue: Queue, clock: Clock) -> None:
+    first, second = submit(queue, talk("a"), talk("b"))
+    (behind,) = submit(queue, talk(after=(Dependency(first, Condition.ANY),)))
+    queue.cancel(first)
+    assert line(queue, behind) == "a"
+    queue.edit(behind, edited(after=(Dependency(second, Condition.ANY),)))
+    assert line(queue, behind) is None
+    queue.cancel(second)
+    assert line(queue, behind) == "b"
+    queue.edit(behind, edited(after=()))
+    assert line(queue, behind) is None
+
+
+def test_what_replaces_a_task_is_in_the_line_that_it_names(queue: Queue, clock: Clock) -> None:
+    (first,) = submit(queue, talk("a", key="k"))
+    fail(queue, clock, begin(queue, first), "A")
+    for key in ("b", None):
+        submit(queue, talk(key, key="k", text=f"other {key}")._replace(replace=True))
+        assert line(queue, first) == key
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["before", "after"])
