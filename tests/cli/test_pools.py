@@ -130,6 +130,19 @@ def test_a_task_goes_on_where_the_one_that_it_is_after_was(aq: Driven) -> None:
     assert aq.task("other/1")["conversation_key"] == "1"
 
 
+def test_each_occurrence_of_a_series_goes_on_in_its_conversation(aq: Driven) -> None:
+    pooled(aq, 2)
+    noon, one = ({"AGENTQ_NOW": f"2026-03-01T{hour}:00:00Z"} for hour in (12, 13))
+    submit(aq, "x", line="b", env=noon)
+    aq("schedule", "-s", "docs", "--every", "1h", "--conversation", "a", "x", env=noon)
+    aq.drain("-j", "1", env=one)
+    submit(aq, "x", line="b", env=one)
+    aq("trigger", "docs/2", env=one)
+    aq.drain("-j", "1", env=one)
+    assert lines(aq) == {"1": "b", "2": "a", "3": "a", "4": "b", "5": "a"}
+    assert (ran_in(aq)["2.1"], ran_in(aq)["5.1"]) == ("c2.1", "c2.1")
+
+
 def test_idle_ones_end_after_their_time_and_for_another_key(aq: Driven) -> None:
     pooled(aq, 2, 'conversation_ttl = "30m"\n')
 
