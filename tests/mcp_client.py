@@ -1,6 +1,7 @@
 """Servers of `agentq mcp`, and the SDK's own client for tests that are not asynchronous themselves.
 
-To load the SDK takes seconds, so servers are forked from a process that has.
+To load the SDK takes seconds, so servers are forked from a process that has, and it is loaded here by the first client:
+every worker of a test run imports this module.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import anyio
 from agentq_process import ROOT, Agentq
 from forked import Forked, Server
-from mcp import Client, types
-from mcp.server.stdio import stdio_server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mcp import Client, types
 
 Thing = TypeVar("Thing")
 
-DEADLINE = 30.0
+DEADLINE = 60.0
+"""Seconds; what loads the SDK on a busy machine needs some."""
 PIPE = -1
 
 
@@ -63,12 +66,16 @@ class McpClient:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._closing = asyncio.Event()
+        self.client: Client
         self._ready: Future[None] = Future()
         self._session = self.do(self._serve())
         self._ready.result(DEADLINE)
 
     @asynccontextmanager
     async def _transport(self) -> AsyncIterator[Any]:
+        import anyio
+        from mcp.server.stdio import stdio_server
+
         # What a server does with its stdin and stdout is what a client does with the other ends.
         ends: dict[str, Any] = {
             "stdin": anyio.wrap_file(self.process.stdout),  # type: ignore[arg-type]
@@ -79,6 +86,8 @@ class McpClient:
 
     async def _serve(self) -> None:
         """Open and close the client in one task, as its scopes demand."""
+        from mcp import Client
+
         try:
             async with Client(self._transport()) as self.client:
                 self._ready.set_result(None)
@@ -102,7 +111,7 @@ class McpClient:
         async def call() -> Answered:
             found = await self.client.call_tool(tool, arguments, progress_callback=progress)
             (content,) = found.content
-            assert isinstance(content, types.TextContent)
+            assert content.type == "text"
             assert isinstance(found.structured_content, dict)
             return Answered(found.structured_content, content.text, bool(found.is_error))
 
@@ -125,8 +134,18 @@ class McpClient:
     def read(self, uri: str) -> str:
         """A resource's text."""
         (content,) = self.do(self.client.read_resource(uri)).result(DEADLINE).contents
-        assert isinstance(content, types.TextResourceContents)
-        return content.text
+        text: str = getattr(content, "text")  # noqa: B009
+        return text
+
+    def unreadable(self, uri: str) -> str:
+        """Why there is no such resource."""
+        from mcp.shared.exceptions import MCPError
+
+        try:
+            self.read(uri)
+        except MCPError as error:
+            return error.message
+        raise AssertionError(f"{uri} was read")
 
     def close(self) -> None:
         """End the client, and with it the server, which must have said nothing on stderr."""

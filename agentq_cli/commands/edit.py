@@ -210,8 +210,6 @@ def _work(
         launch |= {field: getattr(made.launch, field) for field in (*PLACE, *OF_TREE)}
     elif "cwd" in asked:
         launch |= {field: getattr(made.launch, field) for field in PLACE if field != "base"}
-    if "context" in asked:
-        launch["conversation_key"] = made.launch.conversation_key
     # The config's additions to a new task's environment are already in this one's.
     added = environment(here, given, {}, spelled, private_tmp=made.kind == "prompt")
 

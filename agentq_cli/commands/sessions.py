@@ -42,6 +42,8 @@ WITH_POOL = (
     Column("OUT", "tokens_out", kind="number", spare=2),
     Column("LAST USE", "used_at", kind="time", spare=1),
     Column("RUNNING", "running", kind="address", sparse=1),
+    Column("NEXT DUE", "next_due_at", kind="time", spare=1, sparse=2),
+    Column("PAUSED", lambda row: row.get("paused") or None, spare=1, sparse=2),
 )
 """A row a session, and below it one for each of its conversations."""
 
@@ -99,7 +101,7 @@ def _pool(queue: Queue, session: str) -> list[documents.Item]:
 
 def _rows(sessions: Iterable[documents.Item]) -> Iterator[documents.Item]:
     for session in sessions:
-        yield {"session": session["name"], "tasks": _counts(session)}
+        yield {**session, "session": session["name"], "tasks": _counts(session), "conversation": None}
         for each in session["pool"]:
             yield {"session": session["name"], **each}
 

@@ -59,15 +59,15 @@ class Why:
         return self._workers
 
     def directory(self, task: Task) -> str | None:
-        """The real path in which a task's agent would edit; None if it would not, or may do so beside others, or if the
-        tree in which it runs is yet to be chosen."""
+        """The real path in which a task's agent would edit; None if it would not, or may do so beside others. If the
+        tree in which it runs is yet to be chosen, one that may keep it waiting."""
         if not task.work.directory:  # a command
             return None
         if task.work.launch.repository is not None:
-            from agentq_cli.trees.asking import in_any_tree, tree_of_task
+            from agentq_cli.trees.asking import in_any_tree, taken_tree, tree_of_task
 
             if in_any_tree(task) and self.parallel(task.session) != 1:
-                return None
+                return taken_tree(self._config, self._queue.here.path, task, self._live())
             return tree_of_task(self._config, self._queue.here.path, task)
         from agentq_cli.agents.profile import edited
 

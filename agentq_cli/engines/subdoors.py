@@ -336,6 +336,9 @@ class Heads(Protocol):
     def forget(self) -> None:
         """Read everything again at the next pick: a turn that it picked in was undone."""
 
+    def only(self, session: str) -> bool:
+        """Whether no other session has a waiting task, as of the last pick."""
+
     def foresee(self, turn: Turn, session: str) -> None:
         """Have what a pick in a turn of a session will ask be asked with the turn's next question."""
 

@@ -31,6 +31,9 @@ KILL_AGAIN_MS = 100
 KILL_SELDOM_MS = 5_000
 TIMEOUT = "timeout"
 
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""The codes of a program that the kernel may have killed for lack of memory, and of a shell whose command it killed."""
+
 
 class Step(NamedTuple):
     """One step of the stop sequence, and when it is due (monotonic)."""
@@ -150,7 +153,7 @@ class Kept:
 
     def _ended(self, status: int) -> None:
         self.status = status
-        if (kills := oom_kills()) is not None and self._oom_kills_before is not None:
+        if self.code in KILLED and self._oom_kills_before is not None and (kills := oom_kills()) is not None:
             self.oom_kills = kills - self._oom_kills_before
         if not self._killing:  # Processes that it left behind get a grace time of their own.
             self._steps = self._stop_steps(interrupt_first=False)

@@ -117,6 +117,15 @@ class LauncherGone(OSError):
     """The launcher process ended or did not answer in time, and so did its replacement."""
 
 
+class Sent(NamedTuple):
+    """A request that was sent to the launcher with this pid, and the run's line; -1 if it could not be sent."""
+
+    data: bytes
+    leased: bool
+    line: int
+    launcher: int
+
+
 class Launcher:
     """The connection to a process that gives each run to a keeper, and forks those. Start it before opening any
     database; use it from one thread.
@@ -163,18 +172,34 @@ class Launcher:
         readable once nobody keeps the run any more.
 
         Only the `start` record tells whether the run was taken. Raises OSError if no process can be created, and
-        LauncherGone; the run may have been taken even then. A launcher that was killed, or that does not answer in time
-        because it was stopped, is replaced once. A run that the old one had started, or starts later, is not started
-        twice, because the first `start` record wins.
+        LauncherGone; the run may have been taken even then.
         """
+        return self.line(self.ask(request))
+
+    def ask(self, request: LaunchRequest) -> Sent:
+        """Ask for a run without waiting for the answer, which is to be had by `line`, in the order in which the runs
+        were asked for. Raises OSError if there is no descriptor for the run's line."""
         data, leased = request.encode(), request.lease is not None
         try:
-            return self._ask(data, leased=leased)
+            return self._send(data, leased=leased)
         except (ConnectionError, LauncherGone):
-            self.close()
-            self.start()
+            return Sent(data, leased, -1, self._pid)
+
+    def line(self, sent: Sent) -> int:
+        """As `launch`, for a run that was asked for.
+
+        A launcher that was killed, or that does not answer in time because it was stopped, is replaced once, and asked
+        for what it left unanswered. A run that the old one had started, or starts later, is not started twice, because
+        the first `start` record wins.
+        """
         try:
-            return self._ask(data, leased=leased)
+            return self._hear(sent)
+        except (ConnectionError, LauncherGone):
+            if self._socket is None or sent.launcher == self._pid:
+                self.close()
+                self.start()
+        try:
+            return self._hear(self._send(sent.data, leased=sent.leased))
         except (ConnectionError, LauncherGone):
             self.close()
             raise
@@ -210,20 +235,30 @@ class Launcher:
             os.waitpid(pid, 0)
         os.close(pidfd)
 
-    def _ask(self, data: bytes, *, leased: bool) -> int:
+    def _send(self, data: bytes, *, leased: bool) -> Sent:
         if self._socket is None:
             raise LauncherGone("the launcher was not started")
         self._stays = self._stays or leased
         line, kept = os.pipe()
         try:
             handing.send(self._socket, handing.Asked(data, leased, kept))
-            self._hear_answer(self._socket)
         except OSError:
             os.close(line)
             raise
         finally:
             os.close(kept)
-        return line
+        return Sent(data, leased, line, self._pid)
+
+    def _hear(self, sent: Sent) -> int:
+        try:
+            if self._socket is None or sent.launcher != self._pid or sent.line < 0:
+                raise LauncherGone("the launcher has gone")
+            self._hear_answer(self._socket)
+        except OSError:
+            if sent.line >= 0:
+                os.close(sent.line)
+            raise
+        return sent.line
 
     def _hear_answer(self, launcher: socket.socket) -> None:
         try:

@@ -62,9 +62,9 @@ class Exit(NamedTuple):
     `exit_code` is null after a `signal`. `stopped` is the reason if agentq itself stopped the run; then neither of the
     two is a verdict, and `stdout_at_stop` is the size of stdout in bytes when the stop began. `spawn_error` says that
     the agent never ran; `error` says why a run failed if its exit code does not. `oom_kills` is how often the kernel
-    killed processes in the run's cgroup meanwhile because memory ran out, null if unknown. `check` is how the check
-    ended that came after the agent, null without one. `failed` is the class of a failure before the agent, of which
-    `error` says more.
+    killed processes in the run's cgroup meanwhile because memory ran out, null if unknown or the agent was not killed.
+    `check` is how the check ended that came after the agent, null without one. `failed` is the class of a failure
+    before the agent, of which `error` says more.
     """
 
     exit_code: int | None

@@ -135,16 +135,21 @@ def regular(path: str) -> os.stat_result | None:
     return None
 
 
-def kill_found(find: Callable[[], set[Identity]]) -> set[Identity]:
+def always() -> bool:
+    """Whether nobody else may have taken the run, when that cannot be."""
+    return True
+
+
+def kill_found(find: Callable[[], set[Identity]], mine: Callable[[], bool] = always) -> set[Identity]:
     """SIGKILL everything that `find` returns, after stopping all of it so that nothing can fork out of reach. Returns
-    the targets.
+    the targets. Only what was found before the run was not `mine` any more is one.
 
     If new processes still appear after `MOST_ROUNDS` rounds, the rest is left to the caller's next attempt.
     """
     held: set[Identity] = set()
     for _ in range(MOST_ROUNDS):
         new = find() - held
-        if not new:
+        if not new or not mine():
             break
         for identity in new:
             send(identity, signal.SIGSTOP)
@@ -186,11 +191,20 @@ class Orphans:
 
     For an event loop: call `step` until it returns True, every `SETTLE_MS` or less often. `left` holds what the last
     step found. Processes that were found once are remembered, so a child is tracked even if its parent dies and no link
-    to it remains. This process is spared even if it carries the marker (an agent may have started it).
+    to it remains. This process is spared even if it carries the marker (an agent may have started it). `mine` tells
+    whether the run is still without a shim: what another recoverer has started in it is not killed.
     """
 
-    def __init__(self, run: str, state_dir: str, grace_ms: int, known: Iterable[Identity] = ()) -> None:
+    def __init__(
+        self,
+        run: str,
+        state_dir: str,
+        grace_ms: int,
+        known: Iterable[Identity] = (),
+        mine: Callable[[], bool] = always,
+    ) -> None:
         self.left: set[Identity] = set()
+        self.mine = mine
         self._run = run
         self._state_dir = state_dir
         self._deadline = monotonic_ms() + grace_ms
@@ -206,11 +220,12 @@ class Orphans:
         """Find and signal what is left: TERM, or KILL after the grace time. True once two steps in a row found
         nothing."""
         if monotonic_ms() >= self._deadline:
-            self.left = kill_found(self._find)
+            self.left = kill_found(self._find, self.mine)
         else:
             self.left = self._find()
-            terminate(self.left - self._told)
-            self._told |= self.left
+            if self.mine():
+                terminate(self.left - self._told)
+                self._told |= self.left
         self._empty_rounds = 0 if self.left else self._empty_rounds + 1
         return self._empty_rounds >= 2
 
@@ -227,18 +242,20 @@ def kill_orphans(
     *,
     grace_ms: int = DEFAULT_GRACE_MS,
     known: Iterable[Identity] = (),
+    mine: Callable[[], bool] = always,
 ) -> bool:
     """End what a run without a shim has left behind (see `Orphans`). `known` is its agent, if the record names one.
 
-    True once nothing is left. False if something still exists `PATIENCE_MS` after the first KILL (a process of another
-    user, or one that hangs in the kernel): then slot and session are not free, and the caller tries again.
+    True once nothing is left. False if the run is not `mine` any more, or if something still exists `PATIENCE_MS` after
+    the first KILL (a process of another user, or one that hangs in the kernel): then slot and session are not free, and
+    the caller tries again.
     """
-    orphans = Orphans(run, state_dir, grace_ms, known)
+    orphans = Orphans(run, state_dir, grace_ms, known, mine)
     started = monotonic_ms()
     while not orphans.step():
         left = started + grace_ms - monotonic_ms()
-        if left <= -PATIENCE_MS:
+        if left <= -PATIENCE_MS or not mine():
             return False
         wait_gone(orphans.left, left if left > 0 else KILL_AGAIN_MS)
         select.poll().poll(SETTLE_MS)
-    return True
+    return mine()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from agentq_cli.base.errors import NotAnAddress, Usage
 from agentq_cli.mcp.limits import LAND, SESSIONS, Limits
 from agentq_cli.mcp.tools import LISTS, NEW, NEWEST, Tool
-from agentq_cli.options import batch, values
+from agentq_cli.options import batch, requests, values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +15,8 @@ if TYPE_CHECKING:
 ADDRESSES = ("id", "run", "task", "series", "ids", "after", "after_any", "after_failure")
 """The options that name tasks."""
 
-NARROW = ("pause", "resume", "cancel", "wait")
-"""The tools that take tasks, a session, or all: they must be told."""
-
-ABOUT_ALL = ("all", "agent")
-"""Their options that concern every session."""
+LONGEST = {"label": requests.LONGEST_LABEL, "reason": requests.LONGEST_REASON}
+"""The most characters of an option's value, as of an agent's request."""
 
 
 def read(tool: Tool, arguments: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
@@ -39,6 +34,9 @@ def read(tool: Tool, arguments: Mapping[str, Any], limits: Limits) -> dict[str, 
             values.parse_choice(value, row, name)
         if value is False:
             continue
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and len(text) > LONGEST.get(name, requests.LONGEST):
+                raise Usage(f"{name} '{text[:40]}…': longer than {LONGEST.get(name, requests.LONGEST)} characters")
         many = row.reader == "many" or (row.kind == "texts" and row.reader != "pairs")
         given[name] = [value] if many and isinstance(value, str) else value
     for name in tool.required:
@@ -62,8 +60,8 @@ def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
     named = list(_sessions(given))
     for what, session in named:
         limits.check_session(session, what)
-    if tool.name in NARROW:
-        for name in ABOUT_ALL:
+    if tool.beyond:
+        for name in tool.beyond:
             if name in given:
                 limits.require(SESSIONS, name)
         return
@@ -72,18 +70,18 @@ def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
 
 
 def _sessions(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The sessions of the tasks that are named, each with the words that name it. What is no address is told by the
-    command."""
-    for name in ADDRESSES:
-        value = given.get(name)
+    """The sessions of the tasks that are named, each with the words that name it. Raises Usage for what is no
+    address: the command would say whether there is a session of that name."""
+    base = given.get("base", "")
+    named = {name: given.get(name) for name in ADDRESSES} | ({"base": base[1:]} if base[:1] == "@" else {})
+    for name, value in named.items():
         for word in [value] if isinstance(value, str) else value or ():
             for text in values.expanded(word, name):
-                with contextlib.suppress(NotAnAddress):
-                    yield f"{name} '{text}'", values.parse_run(text, name)[0].session
-    base = given.get("base", "")
-    if base[:1] == "@":
-        with contextlib.suppress(NotAnAddress):
-            yield f"base '{base}'", values.parse_run(base[1:], "base")[0].session
+                try:
+                    address, _ = values.parse_run(text, name)
+                except NotAnAddress as error:
+                    raise Usage(error.message) from None
+                yield f"{name} '{address}'", address.session
 
 
 def _worded(tool: Tool, given: dict[str, Any]) -> dict[str, Any]:

@@ -91,12 +91,18 @@ def _done(tool: Tool, given: dict[str, Any], limits: Limits, at: Context) -> tup
         return document, texts.text(document), False
     if tool.name in NEW:
         given |= origin.inherited(given, at)
+        at = origin.surroundings(at)
     if tool.name == "retry" and not limits.allows(EXEC):
         _only_prompts({**dict.fromkeys(each.name for each in rows("retry")), **given}, limits, at)
     # Nobody can be asked; what ends or overwrites something is marked so for the client.
     asked = {"yes": True} if any(each.name == "yes" for each in rows(tool.name)) else {}
     document, failed = shown(perform.call(tool.name, given | asked, at), at)
     if tool.name == "show" and not failed:
+        if document.get("last_run"):
+            # Some clients show their model the document alone, and there a task's own does not have the answer.
+            last, _ = shown(perform.call("show", {"run": document["last_run"]}, at), at)
+            answer = last["result"]
+            document["result"] = texts.cut(answer, texts.LONGEST_ANSWER) if isinstance(answer, str) else answer
         return document, _in_words(perform.call("show", given, replace(at, as_json=False)), at), False
     return document, texts.text(document), failed
 

@@ -5,6 +5,7 @@ Outside of a run a task gets what `agentq submit` would give it in the server's 
 
 from __future__ import annotations
 
+from agentq_cli.base.dataclass import replace
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.options.values import parse_address
 from agentq_cli.supervise.requests import tree_options
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
 
     from agentq_cli.cli.context import Context
     from agentq_cli.model.tasks import Task
+
+
+def surroundings(at: Context) -> Context:
+    """The same, but within a run with the environment that the run's own task was submitted with, and with its depth:
+    what an agent CLI or a repository's settings add to the environment of a server does not reach the next task."""
+    task = _asking(at)
+    stored = None if task is None else at.open_queue().environment(task)
+    if task is None or stored is None:
+        return at
+    at.config  # as this process's environment names it  # noqa: B018
+    own = {name: value for name, value in at.environ.items() if name.startswith("AGENTQ_")}
+    return replace(at, environ={**stored, **own, "AGENTQ_DEPTH": str(task.work.launch.depth + 1)})
 
 
 def inherited(given: Mapping[str, Any], at: Context) -> dict[str, Any]:

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 THREADS, SLOW_THREADS = 8, 2
 """How many calls are carried out at once: of the tools that are quick, and of those that may take minutes."""
 
-LEAVING_SECONDS = 0.5
-"""How long calls may still take once the client is gone."""
+LEAVING_SECONDS = 0.4
+"""How long the last answers and the calls that are being carried out may still take once the client is gone."""
 
 
 class Tools:
@@ -146,7 +146,7 @@ async def _serve(limits: Limits, at: Context) -> None:
         on_read_resource=resources.read,
     )
     # What is iterated over is all that the SDK does with a file.
-    lines: Any = Lines(take_stdin(), loop)
+    lines: Any = Lines(take_stdin(), loop, _leave_soon)
     async with stdio_server(stdin=lines) as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
@@ -170,6 +170,13 @@ def _leave_with(stdout: int) -> None:
         _leave(0)
 
     threading.Thread(target=watch, name="reader", daemon=True).start()
+
+
+def _leave_soon() -> None:
+    """Leave in a moment, even if the last answers cannot be written, because nobody reads them."""
+    timer = threading.Timer(LEAVING_SECONDS, _leave, [0])
+    timer.daemon = True
+    timer.start()
 
 
 def _leave(code: int) -> NoReturn:

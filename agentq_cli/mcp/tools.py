@@ -50,6 +50,9 @@ class Tool(NamedTuple):
     """What it does not take of the command's options."""
     aside: tuple[str, ...] = ()
     """If it takes options of a task, those that are none."""
+    beyond: tuple[str, ...] = ()
+    """Of a tool that must be told what it is about: the options for more than tasks of the server's sessions. A whole
+    session, say, was paused by a person, and no agent can resume it by its outbound.db."""
     slow: bool = False
     """Whether a call may take minutes."""
     own: tuple[Row, ...] = ()
@@ -128,10 +131,11 @@ TOOLS = (
         "wait",
         more="If they have not ended in time, it says how they stand and can be called again. It reports progress.",
         own=(TIMEOUT,),
+        beyond=("all",),
     ),
-    Tool("cancel", reads=False, destroys=True),
-    Tool("pause", reads=False),
-    Tool("resume", reads=False, opens=True),
+    Tool("cancel", reads=False, destroys=True, beyond=("all",)),
+    Tool("pause", reads=False, beyond=("all", "agent", "session")),
+    Tool("resume", reads=False, opens=True, beyond=("all", "agent", "session")),
     Tool(
         "retry",
         aside=("ids", "failed", "session", "label", "since"),
@@ -174,7 +178,7 @@ def _is_open(tool: Tool, name: str, limits: Limits) -> bool:
     """Whether an option is of use within these limits."""
     if tool.aside and name not in tool.aside:
         return limits.opens(name)
-    if name == "all" or (name == "agent" and tool.name in ("pause", "resume")):
+    if name in tool.beyond:
         return limits.allows(SESSIONS)
     return True
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 
 from agentq_cli.mcp.calls import clean
@@ -32,11 +33,12 @@ def take_stdin() -> int:
 
 
 class Lines:
-    """The lines of a descriptor, as the SDK iterates over those of a file."""
+    """The lines of a descriptor, as the SDK iterates over those of a file; `ended` is called behind the last one."""
 
-    def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, descriptor: int, loop: asyncio.AbstractEventLoop, ended: Callable[[], object]) -> None:
         self._descriptor = descriptor
         self._loop = loop
+        self._ended = ended
         self._lines: asyncio.Queue[str | None] = asyncio.Queue(MOST_WAITING)
         threading.Thread(target=self._read, name="stdin", daemon=True).start()
 
@@ -54,6 +56,7 @@ class Lines:
             with open(self._descriptor, encoding="utf-8", errors="replace", newline="\n", closefd=False) as file:
                 for line in file:
                     self._put(whole(line))
+            self._ended()
             self._put(None)
         except (CancelledError, OSError, RuntimeError):
             pass  # the server ends

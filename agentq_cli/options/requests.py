@@ -27,6 +27,9 @@ LONGEST = 1 << 20
 LONGEST_REASON = 500
 """The most characters of a refusal that are recorded; a refusal quotes what the agent wrote."""
 
+LONGEST_LABEL = 1000
+"""The most characters of a label."""
+
 LARGEST_SEQ = 10**15
 """Every task has a smaller number than this."""
 
@@ -169,7 +172,7 @@ def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
         changes["context"] = values.parse_choice(context, ROWS["context"], "context")
     if "label" in asked:
         found = asked["label"] if isinstance(asked["label"], list) else [asked["label"]]
-        if not all(isinstance(label, str) and label.strip() and len(label) <= 1000 for label in found):
+        if not all(isinstance(label, str) and label.strip() and len(label) <= LONGEST_LABEL for label in found):
             raise Usage("label: must be text, or a list of texts")
         changes["labels"] = tuple(dict.fromkeys(_storable(label, "label") for label in found))
     return changes

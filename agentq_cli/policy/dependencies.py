@@ -35,11 +35,13 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Found:
     """A dependency and the other task's current status (None: it cannot be read). If that task was itself stopped by a
-    dependency, `root` is the task whose failure was the cause."""
+    dependency, `root` is the task whose failure was the cause. `key` is the line of work that the task is in, None for
+    none."""
 
     of: Dependency
     status: Status | None
     root: Address | None = None
+    key: str | None = None
 
     @property
     def cause(self) -> Address | None:

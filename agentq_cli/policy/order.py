@@ -215,6 +215,11 @@ class Ready:
         self._sessions.clear()
         self._sort()
 
+    @property
+    def sessions(self) -> Set[str]:
+        """The sessions that have heads."""
+        return self._sessions.keys()
+
     def replace(self, session: str, heads: Sequence[Head]) -> None:
         """Replace the heads of a session."""
         for head in self._sessions.pop(session, ()):

@@ -142,7 +142,7 @@ def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
 
 
 def _line(task: Task, users: Mapping[str, Line], around: Surroundings) -> WaitingFor | None:
-    """What there is to say if the line of work of a task, or each one of its session, is in use by runs or retries."""
+    """What there is to say if the conversation of a task, or each one of its session, is in use by runs or retries."""
     if not task.work.in_line or not users:
         return None
     from agentq_cli.policy import pool
@@ -151,12 +151,15 @@ def _line(task: Task, users: Mapping[str, Line], around: Surroundings) -> Waitin
     taken = {address: line for address, line in users.items() if line[1]}
     if pool.has_room(agent, key, set(taken.values()), most):
         return None
-    in_way = {address: line for address, line in taken.items() if not pool.has_room(agent, key, {line}, most)}
+    in_way = [address for address, line in taken.items() if not pool.has_room(agent, key, {line}, most)]
     ids = tuple(in_way or [address for address, (of, _) in taken.items() if of == agent])
-    what = "conversation" if task.work.shares_conversation else "tree"
-    which = f"of '{task.session}'" if most == 1 else f"of line '{taken[ids[0]][1]}' in '{task.session}'"
-    verb = "will be retried first in" if users is around.retrying else "is using"
-    return WaitingFor("session", f"{ids[0]} {verb} the {what} {which}", ids=ids, brief=f"behind {ids[0]}")
+    if not in_way and len(ids) > 1:
+        what = f"the {len(ids)} conversations of '{task.session}' are in use, by {', '.join(ids)}"
+        return WaitingFor("session", what, ids=ids, brief=f"behind {ids[0]}")
+    which = "the conversation" if most == 1 else f"conversation '{taken[ids[0]][1]}'"
+    what = which if task.work.shares_conversation else f"the tree of {which}"
+    verb = "will be retried first in" if ids[0] in around.retrying else "is using"
+    return WaitingFor("session", f"{ids[0]} {verb} {what} of '{task.session}'", ids=ids, brief=f"behind {ids[0]}")
 
 
 def _unfit(task: Task, around: Surroundings) -> dict[int, dict[str, str]]:

@@ -23,9 +23,9 @@ _shown: dict[int, str] = {}
 def _made_visible() -> dict[int, str]:
     """How control characters except tab and newline, and characters that reorder or break lines, are shown."""
     if not _shown:
-        _shown.update({code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"})
-        _shown.update({code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI)})
-        _shown[0x7F] = "\u2421"
+        control = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+        others = {code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), *BIDI)}
+        _shown.update({**control, **others, 0x7F: "\u2421"})  # at once: several threads may ask
     return _shown
 
 

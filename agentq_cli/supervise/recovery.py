@@ -8,6 +8,7 @@ and only then are slot and session released.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from agentq_cli.base.dataclass import dataclass
 from agentq_cli.base.enumeration import StrEnum
@@ -108,7 +109,7 @@ def settle_run(
             left = overdue.left_behind(worker, left_behind(directory), queue.here.path)
             ended = not left and not _may_leave_processes(directory)
         else:
-            ended = end_tree(queue, worker, directory, grace=grace_ms(task, config))
+            ended = end_tree(queue, worker, directory, take, grace=grace_ms(task, config))
         if not ended:
             return None
         stream = settle.follower(task, directory, config)
@@ -155,13 +156,20 @@ def crashed(
     return going_on.judged(task, directory, outcome, stopped=reason)
 
 
-def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, *, grace: int) -> bool:
+def end_tree(queue: Queue, worker: Worker, directory: RunDirectory, take: int, *, grace: int) -> bool:
     """End everything that a run whose shim is gone left running; False if something cannot be ended, or cannot be
-    seen."""
+    seen, or if another shim has the run as its `take` or a later one."""
     known = left_behind(directory)
-    if not tree.kill_orphans(str(worker.id), queue.here.path, grace_ms=grace, known=known):
+    mine = untaken(directory, take)
+    if not tree.kill_orphans(str(worker.id), queue.here.path, grace_ms=grace, known=known, mine=mine):
         return False
     return bury(directory)
+
+
+def untaken(directory: RunDirectory, take: int) -> Callable[[], bool]:
+    """Tells whether no shim has the run as its `take` or a later one: the check that another recoverer has started
+    goes on."""
+    return lambda: directory.takes() < take
 
 
 def left_behind(directory: RunDirectory) -> tuple[Identity, ...]:

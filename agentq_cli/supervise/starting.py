@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from agentq_cli.agents import profile as profiles
 from agentq_cli.base.clock import monotonic_ms
@@ -67,6 +68,14 @@ class Starter:
         self._nothing_at = now if head is None else None
         return head
 
+    def was_last(self, turn: Turn, session: str) -> bool:
+        """Whether nothing more may start once a task of a session was claimed in a turn: only that session has waiting
+        tasks, and it runs one at a time."""
+        last = self._parallel(session) == 1 and self._heads.only(session)
+        if last:
+            self._nothing_at = turn.now
+        return last
+
     def foresee(self, turn: Turn, session: str) -> None:
         """Note that a turn of a session may pick next."""
         self._heads.foresee(turn, session)
@@ -123,8 +132,15 @@ class Starter:
             raise tried.error
         return None
 
-    def launch(self, claim: Claim) -> Watched:
-        """Start the process of a claimed task; a task that could not be started is watched to its end all the same."""
+    def launch(self, claims: Sequence[Claim]) -> list[Watched]:
+        """Start the processes of claimed tasks; a task that could not be started is watched to its end all the same."""
+        watched = [self._watched(claim) for claim in claims]
+        # Each is asked for before the first answer is waited for.
+        for _ in zip_longest(*map(self._launching, watched, claims)):
+            pass
+        return watched
+
+    def _watched(self, claim: Claim) -> Watched:
         worker = Worker(
             *claim.run,
             agent=claim.task.work.agent,
@@ -136,11 +152,14 @@ class Starter:
             directory=claim.plan.directory,
             conversation_key=claim.task.conversation_key,
         )
-        watched = Watched(worker, claim.task, self._queue.here.run(claim.run))
+        return Watched(worker, claim.task, self._queue.here.run(claim.run))
+
+    def _launching(self, watched: Watched, claim: Claim) -> Iterator[None]:
+        """Ask the launcher for a run, and then wait for its answer."""
         if claim.plan.error is not None:
             watched.outcome = unstarted(self._queue.now, claim.plan.error)
             watched.ended = True
-            return watched
+            return
         with self._guard.guarding(claim.run.session, LAUNCH) as tried:
             # Everything that may fail comes first: a launched process is watched, whatever happens.
             strays.make_way(self._queue.here, claim.run)
@@ -148,10 +167,11 @@ class Starter:
             zone = claim.task.work.launch.tz or self._zone(claim.task.session)
             duty, queue = self._duty, self._queue
             request = plan.request(claim, duty.config, queue.here, duty.clock, self._environ, zone, find=queue.task)
-            watched.began, watched.line = monotonic_ms(), self._launcher.launch(request)
+            watched.began, asked = monotonic_ms(), self._launcher.ask(request)
+            yield
+            watched.line = self._launcher.line(asked)
         # No process can be created now. A run that has not begun is void; if a keeper did begin, it is adopted.
         watched.ended = tried.error is not None
-        return watched
 
     def take_over(self, watched: Watched) -> None:
         """Start a keeper for a run that only has its check left. Raises OSError."""

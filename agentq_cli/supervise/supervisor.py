@@ -219,7 +219,7 @@ class Supervision:
             unsettled = True
             yield answer
         yield from self._dependents.step(any_left=unsettled)
-        self._turns.exhausted = False
+        self._turns.doubt()
         self._quiet.looked(strangers=calls.strangers)
 
     @property
@@ -305,7 +305,7 @@ class Supervision:
         while self._claiming and misses < MOST_MISSES:
             # With this many runs of its own no slot is free, whatever others have.
             full = len(self._runs.by_id) >= self._duty.jobs
-            head = None if full or self._turns.exhausted else self._starter.pick()
+            head = None if full or self._turns.exhausted else self._turns.coming or self._starter.pick()
             yield from self._ask_gates(head)
             if head is None or self._starter.held:
                 return

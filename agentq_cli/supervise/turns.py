@@ -32,18 +32,26 @@ TURN = "turn"
 
 class Turns:
     """`may_claim` tells whether a turn that has ended runs may claim as well: nothing is to be done before that.
-    `unhindered`: so it was in the last such turn; `exhausted`: the last turn found that nothing more may start now."""
+    `unhindered`: so it was in the last such turn; `exhausted`: the last turn found that nothing more may start now;
+    `coming`: what it picked that is another session's."""
 
     def __init__(self, duty: Duty, runs: WatchedRuns, starter: Starter, may_claim: MayClaim) -> None:
         self._duty = duty
         self._runs = runs
         self._starter = starter
-        self.exhausted = self.unhindered = False
+        self.unhindered = False
         self._may_claim = may_claim
+        self.doubt()
 
     def begin(self) -> None:
         """Begin a round."""
-        self.exhausted = self.unhindered = False
+        self.unhindered = False
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Note that something may have changed since the last turn, or is about to."""
+        self.exhausted = False
+        self.coming: order.Head | None = None
 
     def settle(self) -> Iterator[Happening]:
         """Finish the runs that have ended, and start what comes next in the session of the last one."""
@@ -58,7 +66,7 @@ class Turns:
         """Start a task that was picked, and what comes next in its session. False: it may no longer be taken, or its
         session is busy or faulty (see the guard)."""
         claims: list[Claim] = []
-        self.exhausted = False
+        self.doubt()
         guard, queue = self._duty.guard, self._duty.queue
         with (
             guard.guarding(head.session, TURN) as whole,
@@ -67,7 +75,7 @@ class Turns:
             self._claim(turn, head.session, claims, head)
         if whole.error is not None:
             guard.note(head.session, START, whole.error)
-            self._starter.forget()
+            self._forget()
             return False
         self._launch(claims)
         yield from self._tell(claims)
@@ -94,7 +102,8 @@ class Turns:
             done: dict[RunId, Task | None] = {}
             failed: dict[RunId, Tried] = {}
             claims: list[Claim] = []
-            self.exhausted, began = False, monotonic_ms()
+            began = monotonic_ms()
+            self.doubt()
             with (
                 guard.guarding(session, TURN) as whole,
                 queue.turn(session, outcomes, actor=Actor.SUPERVISOR, background=True) as turn,
@@ -115,7 +124,7 @@ class Turns:
                 self._runs.commit_ms = monotonic_ms() - began
                 self.unhindered = claiming
                 return done, failed, claims, turn.awaited
-            self._starter.forget()
+            self._forget()
             if not claiming:
                 for run in runs:
                     guard.note(session, settling(run), whole.error)
@@ -130,13 +139,21 @@ class Turns:
         while head is not None or self._room(ended, claims):
             head = head or self._starter.pick(turn)
             if head is None or head.session != session:
-                self.exhausted = head is None
+                self.exhausted, self.coming = head is None, head
                 return
             claim = self._starter.claim(turn, head)
             if claim is None:
                 return
             claims.append(claim)
+            if self._starter.was_last(turn, session):
+                self.exhausted = True
+                return
             head = None
+
+    def _forget(self) -> None:
+        """A turn was undone."""
+        self._starter.forget()
+        self.doubt()
 
     def _room(self, ended: int, claims: Sequence[Claim]) -> bool:
         """Whether another task may start, as far as this process can tell without asking the queue."""
@@ -146,8 +163,8 @@ class Turns:
         return few and running < self._duty.jobs and self._starter.open
 
     def _launch(self, claims: Sequence[Claim]) -> None:
-        for claim in claims:
-            self._runs.start(self._starter.launch(claim))
+        for watched in self._starter.launch(claims):
+            self._runs.start(watched)
 
     def _tell(self, claims: Sequence[Claim]) -> Iterator[Happening]:
         for claim in claims:

@@ -148,16 +148,17 @@ class Watched:
 
     def _bury(self, queue: Queue, config: Config) -> bool:
         """The shim is gone without a record: end its tree, step by step, before anything is released."""
-        if self.orphans is None:
+        self.take = 0
+        take = self.directory.takes() + 1
+        if self.orphans is None or not self.orphans.mine():
             self.orphans = Orphans(
                 str(self.worker.id),
                 queue.here.path,
                 grace_ms(self.task, config),
                 recovery.left_behind(self.directory),
+                recovery.untaken(self.directory, take),
             )
-        self.take = 0
-        take = self.directory.takes() + 1
-        if not self.orphans.step():
+        if not (self.orphans.step() and self.orphans.mine()):
             self.again_at = monotonic_ms() + SETTLE_MS
             return False
         if not recovery.bury(self.directory):

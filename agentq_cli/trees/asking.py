@@ -8,7 +8,9 @@ from agentq_cli.model.addresses import Address
 from agentq_cli.model.branches import FIRST, branch_of, is_own
 from agentq_cli.model.trees import Asked
 from agentq_cli.options.tree_options import base_task
+from agentq_cli.policy import waiting
 from agentq_cli.show.documents import title
+from agentq_cli.trees import register
 from agentq_cli.trees.place import trees_directory
 from agentq_cli.trees.records import tree_at, tree_of
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from agentq_cli.config.configuration import Config
     from agentq_cli.model.addresses import RunId
     from agentq_cli.model.tasks import Task
+    from agentq_cli.model.workers import Worker
     from agentq_cli.policy.order import Head
 
 
@@ -53,6 +56,16 @@ def tree_of_task(config: Config, state_dir: str, task: Task) -> str:
 def in_any_tree(task: Task) -> bool:
     """Whether a task runs in the tree of whichever conversation of its session is chosen for it."""
     return task.conversation_key is None and task.work.launch.branch is None and not is_own(task.work)
+
+
+def taken_tree(config: Config, state_dir: str, task: Task, workers: Sequence[Worker]) -> str | None:
+    """The path of a tree of a task's session in which a run works that is in none of its conversations: the task waits
+    for that if it is the one that is chosen. None if there is none."""
+    others = [each for each in workers if each.session != task.session or each.conversation_key is None]
+    for record in register.records(trees_directory(config, state_dir)):
+        if (record.session, record.seq) == (task.session, None) and waiting.editing(others, record.path):
+            return record.path
+    return None
 
 
 def tree_of_head(config: Config, state_dir: str, head: Head) -> str:

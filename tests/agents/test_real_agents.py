@@ -48,6 +48,26 @@ def test_the_second_task_of_a_session_continues_the_conversation(agentq: Any, cl
     assert FIRST in asked[0] and ANSWER in asked[0]
 
 
+def test_two_conversations_of_a_session_go_on_side_by_side(agentq: Any, cli: Cli, api: ModelApi) -> None:
+    config = agentq.home / "config.toml"
+    config.write_text("[sessions.talk]\nparallel = 2\n")
+    environ = {**cli.prepare(agentq.home, api.url("ok")), "AGENTQ_CONFIG": str(config)}
+    asked = {line: (f"{line}: remember a word.", f"{line}: which word was it?") for line in ("left", "right")}
+    for turn in (0, 1):
+        for line, prompts in asked.items():
+            submit(agentq, cli, prompts[turn], "--shared", "--conversation", line, env=environ)
+    drained = agentq("run", "--drain", "-j", "4", env=environ, timeout=240)
+    assert drained.returncode == 0, drained.stderr + drained.stdout
+    (session,) = document(agentq, "sessions", "-v")["items"]
+    found = [(each["key"], each["tasks"], each["tokens_in"], each["tokens_out"]) for each in session["pool"]]
+    tokens = [2 * count for count in cli.tokens]
+    assert found == [("left", 2, *tokens), ("right", 2, *tokens)]
+    assert len({each["conversation"] for each in session["pool"]}) == 2
+    for (first, second), (other, _) in (asked.values(), reversed(asked.values())):
+        (text,) = [request.text for request in api.requests if second in request.text]
+        assert first in text and other not in text
+
+
 def test_a_task_in_another_directory_ends_too(agentq: Any, cli: Cli, api: ModelApi) -> None:
     environ = dict(cli.prepare(agentq.home, api.url("ok")))
     elsewhere = agentq.home / "elsewhere"

@@ -7,9 +7,8 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from driven import Driven
@@ -107,27 +106,11 @@ class Client:
         else:
             self._answers[said["id"]] = said
 
-    def descriptors(self) -> list[str]:
-        """What its descriptors are, without those that a loop made for itself."""
-        return sorted(_links(Path(f"/proc/{self.process.pid}/fd").iterdir()))
-
-    def threads(self) -> int:
-        """How many threads it has."""
-        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
-
     def close(self) -> int:
         """End it as a client does: by the end of stdin; its exit code."""
         self.process.stdin.close()
         code: int = self.process.wait(timeout=SECONDS)
         return code
-
-
-def _links(entries: Iterable[Path]) -> Iterator[str]:
-    for entry in entries:
-        try:
-            yield str(entry.readlink())
-        except FileNotFoundError:
-            continue
 
 
 @contextmanager

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
+import termios
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from driven import DEADLINE, Driven
+from driven import DEADLINE, Driven, until
 from mcp_client import serve
 
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
@@ -73,20 +75,38 @@ class Raw:
 
 def test_a_client_that_is_gone_ends_the_server_whatever_waits(aq: Driven) -> None:
     address = aq.exec("true", given=("--in", "1h"))
-    servers = [Raw(aq), Raw(aq), Raw(aq)]
-    for server in servers:
+    closing, told = waiting = [Raw(aq) for _ in range(2)]
+    for server in waiting:
         server.open()
         # Its progress says that the wait has begun.
         waits = {"name": "wait", "arguments": {"ids": [address], "timeout": "1h"}, "_meta": {"progressToken": "p"}}
         server.send("tools/call", waits)
         assert json.loads(server.stdout.readline())["method"] == "notifications/progress"
-    closing, deaf, told = servers
     closing.stdin.close()
-    deaf.stdout.close()  # nobody reads what it says, and its stdin stays open
     told.process.send_signal(signal.SIGTERM)
     assert closing.ended() == (0, "")
-    assert deaf.ended() == (0, "")
     assert told.ended() == (143, "")
+
+
+def test_a_client_that_does_not_read_does_not_keep_the_server(aq: Driven) -> None:
+    deaf, full, told = servers = [Raw(aq) for _ in range(3)]
+    for server in servers:
+        server.open()
+    deaf.stdout.close()  # and its stdin stays open
+    for server in (full, told):
+        for _ in range(30):  # more than a pipe holds
+            server.send("tools/list", {})
+        until(lambda server=server: unread(server) > 50_000, what="a full pipe")
+    full.stdin.close()
+    told.process.send_signal(signal.SIGTERM)
+    assert full.ended() == (0, "")
+    assert told.ended() == (143, "")
+    assert deaf.ended() == (0, "")
+
+
+def unread(server: Raw) -> int:
+    """How many bytes of what it said wait in the pipe."""
+    return int.from_bytes(fcntl.ioctl(server.stdout, termios.FIONREAD, bytes(4)), "little")
 
 
 def test_a_call_that_runs_when_the_client_goes_is_done_or_was_never(aq: Driven) -> None:

@@ -205,18 +205,3 @@ def test_any_arguments_of_any_tool_have_a_result(world: Driven, free: Client) ->
     assert free.request("ping")["result"] == {}
     assert not Path(world.home / "owned").exists()
     world("list", "--all")
-
-
-def test_a_server_that_was_asked_everything_has_kept_nothing_open(world: Driven, client: Client) -> None:
-    """What it holds does not grow with the calls: neither descriptors nor threads nor connections."""
-    calls = [
-        ("list", {}),
-        ("show", {"run": f"{OWN}/1"}),
-        ("show", {"run": "other/1"}),
-        ("submit", {"prompt": "", "in": "1h"}),
-    ] * 10
-    sound(client, calls)
-    before = client.descriptors(), client.threads()
-    sound(client, calls)
-    assert (client.descriptors(), client.threads()) == before
-    assert not [each for each in before[0] if ".db" in each], "no database is open between calls"

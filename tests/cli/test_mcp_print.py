@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import subprocess
 import tomllib
 from typing import Any
 
@@ -18,8 +18,9 @@ LIMITS = ("--session", "docs", "--session", "web", "--read-only", "--tools", "li
 def registered(agent: str, text: str) -> tuple[list[str], Any]:
     """The command line that an agent CLI reads in such a text, and the whole of what it reads."""
     if agent == "claude":
-        line = shlex.split(text, comments=True)
-        return line[line.index("--") + 1 :], line
+        line = ["sh", "-c", f'claude() {{ printf %s "$6"; }}\n{text}']
+        server = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+        return [server["command"], *server["args"]], server
     if agent == "codex":
         server = tomllib.loads(text)["mcp_servers"]["agentq"]
         return [server["command"], *server["args"]], server

@@ -104,6 +104,7 @@ def violations(world: World, expected: Expected) -> list[str]:
     found += _lines(state)
     found += _dependencies(state)
     found += _events(state)
+    found += _supervisors(state)
     found += _results(state)
     found += _leftovers(state)
     found += _hooks(world, state)
@@ -289,6 +290,31 @@ def _events(state: State) -> Iterator[str]:
     for address, task in state.tasks.items():
         if at.get(address) != task["status"]:
             yield f"{address} is {task['status']} and by its events {at.get(address)}"
+
+
+AT_WORK = {"idle", "running", "paused"}
+STATES = {
+    None: {"idle"},
+    "ended": {"idle"},  # it stood still for so long that others took it for dead, and is back
+    "draining": {"ended"},
+    **{each: AT_WORK - {each} | {"draining", "ended"} for each in AT_WORK},
+}
+"""What a supervisor may become."""
+
+
+def _supervisors(state: State) -> Iterator[str]:
+    """Each change of a supervisor is legal and is told, and its end at the latest by whoever finds it dead."""
+    at: dict[str, str] = {}
+    for event in state.events:
+        if event["event"] == "supervisor":
+            name = str(event["reason"]).partition(":")[0]
+            before, told, after = at.get(name), event["from_status"], event["to_status"]
+            if after not in STATES[before] or told != (None if before == "ended" else before):
+                yield f"{name} was {before}, and is told to change from {told} to {after}"
+            at[name] = after
+    for name, last in at.items():
+        if last != "ended":
+            yield f"{name} is gone, and told to be {last}"
 
 
 def _results(state: State) -> Iterator[str]:

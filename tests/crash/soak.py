@@ -166,9 +166,13 @@ class Soak:
                 place = str(self.world.root / self.chance.choice(PLACES))
                 work = ["-C", place, "-a", "editor", "--context", "isolated", "edit"]
             elif self.chance.random() < 0.4:
-                session = f"pool{self.chance.randrange(POOLS)}"
-                key = self.chance.choice((None, None, "a", "b", "c"))
-                work = [*(["--conversation", key] if key else []), "-C", "/", "-a", "talker", "talk"]
+                pool = self.chance.randrange(POOLS)
+                session = f"pool{pool}"
+                if key := self.chance.choice(("", "", "a", "b", "c")):
+                    options += ["--conversation", key]
+                if pool:  # all lines of it have their trees
+                    options += ["--worktree"]
+                work = ["-C", str(self.world.root / "repository") if pool else "/", "-a", "talker", "talk"]
             self.start("submit", "command", "submit", "-s", session, *options, *work)
 
     def batch(self) -> None:

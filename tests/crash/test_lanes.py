@@ -57,8 +57,13 @@ done
     + CHECKED
 )
 
-TALKER = CHECKED.replace("lane-$AGENTQ_SESSION", "conversation-$1").replace('echo "lane ', 'echo "conversation ')
-"""The agent of a pool: its lane is the conversation that it is told to begin or to continue."""
+TALKER = """place=$(pwd -P); [ "$place" = / ] || {
+  exec 7>"$AGENTQ_STATE_DIR/../locks/in-$(echo "$place" | tr / _)"
+  flock -n -E 99 7 || { [ $? = 99 ] && echo "tree $AGENTQ_RUN" >>"$AGENTQ_STATE_DIR/../bad"; exit 93; }
+  echo "$AGENTQ_RUN" >>work
+}
+""" + CHECKED.replace("lane-$AGENTQ_SESSION", "conversation-$1").replace('echo "lane ', 'echo "conversation ')
+"""The agent of a pool: its lane is the conversation that it is told to begin or to continue, and its tree."""
 
 POOLS = 2
 KEYS = ("a", "a", None, "b")

@@ -25,7 +25,7 @@ MANY = 10_000
 READINGS = (
     ("list", "--all"),
     ("runs",),
-    ("sessions",),
+    ("sessions", "-v"),
     ("schedules",),
     ("messages", "-s", "docs"),
     ("events", "--limit", "1000"),
@@ -108,7 +108,7 @@ def filled(two: Two) -> Two:
     def at(*words: str, code: int = 0) -> None:
         two(two.old, *words, code=code)
 
-    at("submit", "-s", "docs", "-a", "demo", "Write [it] down\\ with\ta tab\nand a line")
+    at("submit", "-s", "docs", "--conversation", "draft", "-a", "demo", "Write [it] down\\ with\ta tab\nand a line")
     at("submit", "-s", "a", "-e", "PLAIN=1", "-e", "MY_TOKEN=secret", "--exec", "--", "sh", "-c", "echo out; exit 3")
     at("run", "--drain", code=1)
     at("submit", "-s", "a", "--key", "k", "--label", "l", "-p", "7", "--exec", "--", "true")

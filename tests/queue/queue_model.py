@@ -386,19 +386,29 @@ class Histories(RuleBasedStateMachine):
         else:
             self.refused(lambda: self.queue.resume(entry.address))
 
-    @rule(number=which, priority=st.sampled_from([-1, 0, 1]), delay=st.sampled_from([0, 4]), shares=st.booleans())
-    def edit(self, number: int, priority: int, delay: int, shares: bool) -> None:
+    @rule(
+        number=which,
+        priority=st.sampled_from([-1, 0, 1]),
+        delay=st.sampled_from([0, 4]),
+        shares=st.booleans(),
+        given=st.sampled_from(["same", None, "a", "b"]),
+    )
+    def edit(self, number: int, priority: int, delay: int, shares: bool, given: str | None) -> None:
         entry = self.choose(number)
         if entry is None:
             return
         due = self.now + delay
         context = "session" if shares else "isolated"
-        verb = lambda: self.queue.edit(entry.address, edited(priority=priority, due_at=due, context=context))  # noqa: E731
+        given = entry.given if given == "same" else given
+        launch = replace(AGAIN_SOON, conversation_key=given)
+        change = edited(priority=priority, due_at=due, context=context, launch=launch)
+        verb = lambda: self.queue.edit(entry.address, change)  # noqa: E731
         if entry.status in (Status.QUEUED, Status.PAUSED):
             verb()
             shares = shares and entry.agent is not None
-            line = entry.line if shares and entry.shares else entry.given if shares else None
-            self.change(entry, "edit", entry.status, priority=priority, due=due, shares=shares, line=line)
+            stays = (entry.shares, entry.given) == (shares, given) or (not entry.shares and not shares)
+            line = entry.line if stays else given if shares else None
+            self.change(entry, "edit", entry.status, priority=priority, due=due, shares=shares, given=given, line=line)
         else:
             self.refused(verb)
 

@@ -182,7 +182,11 @@ def test_an_agentq_error_leaves_no_half_used_connection(queue: Queue, monkeypatc
     run_next(queue, heads)
     head = pick(heads)
 
+    before = iter([1])
+
     def broken(_: str) -> int | None:
+        for width in before:  # of the candidate; the claim asks again, under the lock
+            return width
         raise AgentqError("no width")
 
     with pytest.raises(AgentqError, match="no width"):

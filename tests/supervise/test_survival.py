@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from supervised_runs import GRACE_MS, Runs, until
+from supervised_runs import GRACE_MS, RunHandle, Runs, until
 
 from agentq_cli.host import process, tree
 from agentq_cli.host.launch import Launcher
@@ -55,6 +55,28 @@ def test_a_killed_launcher_is_replaced_at_the_next_launch(runs) -> None:
     process.send(launcher_of(runs, run.shim_pid), signal.SIGKILL)
     assert runs.shell("exit 3").ended().exit_code == 3
     assert process.alive(run.start().identity)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_each_of_several_runs_that_are_asked_for_has_its_own_line(runs, tmp_path, killed: bool) -> None:
+    os.mkfifo(tmp_path / "go")
+    launcher = launcher_of(runs, runs.shell("exec sleep 60").shim_pid)
+    if killed:
+        process.send(launcher, signal.SIGSTOP)
+    scripts = (f"read line < {tmp_path}/go; exit 3", "exit 4", "exit 5")
+    requests = [runs.request("/bin/sh", "-c", script, run=f"s/{n}.1") for n, script in enumerate(scripts, start=7)]
+    asked = []
+    for request in requests:
+        asked.append(runs.launcher.ask(request))
+        if killed and len(asked) == 2:
+            process.send(launcher, signal.SIGKILL)
+            until(lambda: not process.alive(launcher), "the launcher's end")
+    handles = [RunHandle(request, runs.launcher.line(sent)) for request, sent in zip(requests, asked, strict=True)]
+    runs.handles += handles
+    assert [handle.ended().exit_code for handle in handles[1:]] == [4, 5]
+    assert not select.select([handles[0].line], [], [], 0)[0]
+    (tmp_path / "go").write_text("\n")
+    assert handles[0].ended().exit_code == 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -119,6 +141,24 @@ def test_sigkill_of_the_shim_leaves_no_record_and_recovery_ends_the_tree(runs) -
     assert tree.kill_orphans(run.request.run, str(runs.state_dir), grace_ms=GRACE_MS, known=[agent])
     assert time.monotonic() - began < 5
     assert [identity for identity in below if process.alive(identity)] == []
+
+
+@pytest.mark.parametrize("grace_ms", [0, 60_000])
+def test_recovery_leaves_alone_what_another_recoverer_has_started(runs, grace_ms: int) -> None:
+    """The run is taken over while the slower one looks for what is left: after its first look, or before."""
+    run = runs.shell(DEAF)
+    run.says("ready")
+    agent = run.directory.agent()
+    kill_shim(run)
+    assert not tree.kill_orphans(
+        run.request.run, str(runs.state_dir), grace_ms=grace_ms, known=[agent], mine=lambda: False
+    )
+    assert process.alive(agent)
+    assert process.stat_of(agent.pid).state != "T"
+    mine = recovery.untaken(run.directory, run.directory.takes() + 1)
+    assert mine()
+    assert run.directory.write_start(Start(process.current(), 1, 1), take=2)
+    assert not mine()
 
 
 def test_recovery_is_polite_first(runs) -> None:

@@ -128,9 +128,12 @@ def test_a_conversation_in_use_is_named_with_its_user() -> None:
     assert found == WaitingFor("session", "a/1 is using the conversation of 'a'", ids=("a/1",), brief="behind a/1")
     assert detail(**use, parallel=9).startswith("slot"), "another line is free"
     bound = replace(TASK, conversation_key="1")
-    assert detail(bound, **use, parallel=9) == "session: a/1 is using the conversation of line '1' in 'a'"
+    assert detail(bound, **use, parallel=9) == "session: a/1 is using conversation '1' of 'a'"
     held = detail(bound, retrying={"a/1": ("demo", "1")}, parallel=9)
-    assert held == "session: a/1 will be retried first in the conversation of line '1' in 'a'"
+    assert held == "session: a/1 will be retried first in conversation '1' of 'a'"
+    found = why(TASK, lines=[(RUNNING, ("demo", "1")), (RunId("a", 2, 1), ("demo", "x"))], parallel=2)
+    assert found is not None and found.detail == "the 2 conversations of 'a' are in use, by a/1, a/2"
+    assert found.ids == ("a/1", "a/2")
     isolated = replace(TASK, work=replace(TASK.work, context="isolated"))
     assert detail(isolated, **use, parallel=9).startswith("slot")
 

@@ -12,6 +12,7 @@ import _datetime  # type: ignore[import-not-found]
 import os
 import select
 import sys
+from _thread import allocate_lock
 from importlib.machinery import PathFinder
 
 from agentq_cli.base.context import contextmanager
@@ -62,6 +63,10 @@ ANSWER_MS = 7_000
 SSLMODE = "PGSSLMODE"
 
 
+_one_at_a_time = allocate_lock()
+"""What connecting sets meanwhile is the whole process's, which may have several threads."""
+
+
 class Unanswered(Exception):
     """The server took longer than that. The connection is of no use any more."""
 
@@ -72,19 +77,20 @@ def connect(dsn: str) -> Any:
     If neither `dsn` nor PGSSLMODE says how TLS is used, and no file of services either, the certificate is verified:
     libpq asks the environment last.
     """
-    # Connecting is the library's: with several hosts it has a limit for each.
-    _psycopg.set_wait_callback(None)
-    before = os.environ.get(SSLMODE)
-    if not before:
-        os.environ[SSLMODE] = "verify-full"
-    try:
-        connection = _psycopg._connect(dsn)  # type: ignore[no-untyped-call]
-    finally:
-        _psycopg.set_wait_callback(_wait)
-        if before is None:
-            del os.environ[SSLMODE]
-        else:
-            os.environ[SSLMODE] = before
+    with _one_at_a_time:
+        # Connecting is the library's: with several hosts it has a limit for each.
+        _psycopg.set_wait_callback(None)
+        before = os.environ.get(SSLMODE)
+        if not before:
+            os.environ[SSLMODE] = "verify-full"
+        try:
+            connection = _psycopg._connect(dsn)  # type: ignore[no-untyped-call]
+        finally:
+            _psycopg.set_wait_callback(_wait)
+            if before is None:
+                del os.environ[SSLMODE]
+            else:
+                os.environ[SSLMODE] = before
     connection.autocommit = True
     return connection
 

@@ -47,10 +47,7 @@ def store(
 
     A batch that its `owner` leaves unfinished is finished or dropped once that process is dead.
     """
-    for task in tasks:
-        if task.replace:
-            with submit.of_line(task):
-                raise Usage("--replace: not in a batch over several sessions, where it could not be undone")
+    _refuse_replacing(tasks)
     batch = f"{owner.boot_id}-{owner.pid}-{owner.start_time}-{time.monotonic_ns()}"
     index = opening.connect(state.index, "index", create=False)
     try:
@@ -61,19 +58,16 @@ def store(
             values |= {"start_time": owner.start_time, "boot_id": owner.boot_id}
             index.execute(BATCH["begin"], values)
         stored: dict[int, tuple[Address, bool]] = {}
-        staged: list[str] = []
+        staged: dict[str, list[Entering]] = {}
         waiting = list(dict.fromkeys(task.session for task in tasks if task.work.after))
+        own = _by_session(tasks)
         try:
             create_sessions(state, sessions)
-            own = _by_session(tasks)
-            new: dict[str, list[Entering]] = {}
-
             with contextlib.closing(_Laying(state, now, actor)) as laying:
 
                 def stage(session: str) -> None:
-                    found, new[session] = _stage(laying, session, own[session].values(), batch)
+                    found, staged[session] = _stage(laying, session, own[session].values(), batch)
                     stored.update(zip(own[session], found, strict=True))
-                    staged.append(session)
 
                 at_once(stage, list(own))
             for session in waiting:
@@ -81,10 +75,10 @@ def store(
                     submit.enter_waits(write, tasks, stored)
             with connection.transaction(index, state.index):
                 if index.execute(BATCH["commit"], {"id": batch}).rowcount:
-                    _publish(index, state, new, now=now, actor=actor)
+                    _publish(index, state, staged, now=now, actor=actor)
         except BaseException as error:
             # The session that refused has nothing of the batch, but an interrupt may have come after its commit.
-            left = staged if isinstance(error, AgentqError) else sessions
+            left = list(staged) if isinstance(error, AgentqError) else sessions
             # What cannot be undone now, sweep undoes; the first error is the one to report.
             with contextlib.suppress(AgentqError):
                 drop(state, batch, left, now=now, actor=actor)
@@ -95,6 +89,13 @@ def store(
     with contextlib.suppress(AgentqError):
         release(state, batch, sessions, now=now, actor=actor, alone=set(sessions).difference(waiting))
     return [stored[position] for position in range(len(tasks))]
+
+
+def _refuse_replacing(tasks: Sequence[NewTask]) -> None:
+    for task in tasks:
+        if task.replace:
+            with submit.of_line(task):
+                raise Usage("--replace: not in a batch over several sessions, where it could not be undone")
 
 
 def _by_session(tasks: Sequence[NewTask]) -> dict[str, dict[int, NewTask]]:

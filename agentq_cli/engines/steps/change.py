@@ -12,6 +12,7 @@ from agentq_cli.base.errors import AgentqError, WrongState
 from agentq_cli.engines.steps import dependencies, edits, finish, keys, lines, pruned, series
 from agentq_cli.model.actions import Trigger, Undone
 from agentq_cli.model.addresses import Address, RunId
+from agentq_cli.model.branches import FIRST
 from agentq_cli.model.statuses import Status
 from agentq_cli.model.tasks import Successor, Task
 from agentq_cli.policy import retry as policy
@@ -143,7 +144,7 @@ def resume(write: Transaction, address: Address) -> Task:
         dep_failed=None,
         arriving=task.rearms and not task.begun,
     )
-    resumed = resumed if blocked else lines.follow(write, resumed)
+    resumed = resumed if blocked else lines.follow(resumed, dependencies.known(write, resumed))
     write.save(task, resumed, event="resume")
     return resumed
 
@@ -184,7 +185,9 @@ def reset(write: Transaction, agent: str | None, key: str | None) -> list[str]:
     for name, line in given_up:
         write.tell("dispatch.forget_conversation", {"agent": name, "key": line})
         which = f"conversation '{known[name, line]}'" if (name, line) in known else "the conversation that runs"
-        write.record("reset_conversation", None, reason=f"{which} of agent '{name}' is not continued", agent=name)
+        where = "" if line == FIRST else f" in line '{line}'"
+        reason = f"{which} of agent '{name}'{where} is not continued"
+        write.record("reset_conversation", None, reason=reason, agent=name)
     return list(dict.fromkeys(name for name, _ in given_up))
 
 
@@ -306,7 +309,7 @@ def _again(
         arriving=False,
         conversation_key=changed.conversation_key,
     )
-    again = again if blocked else lines.follow(write, again)
+    again = again if blocked else lines.follow(again, dependencies.known(write, again))
     write.save(task, again, event=trigger.value, reason=reason)
     return again
 

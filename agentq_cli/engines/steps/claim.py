@@ -9,7 +9,7 @@ from agentq_cli.base.errors import NotFound
 from agentq_cli.base.identity import Identity
 from agentq_cli.base.json_text import dumps
 from agentq_cli.engines.nouns import Candidate, Claim, Past, Plan
-from agentq_cli.engines.steps import environments, finish, lines, rows, series
+from agentq_cli.engines.steps import dependencies, environments, finish, lines, rows, series
 from agentq_cli.engines.steps.heads import startable
 from agentq_cli.model.actions import Trigger
 from agentq_cli.model.addresses import RunId
@@ -270,7 +270,9 @@ def undo(write: Transaction, run: RunId, *, reason: str) -> bool:
         last_run=before,
         ended_at=write.now if ended is Status.CANCELLED else None,
         # What has never run has its line from this claim.
-        conversation_key=lines.bound(write, task) if before is None else task.conversation_key,
+        conversation_key=lines.bound(task, dependencies.known(write, task))
+        if before is None
+        else task.conversation_key,
     )
     write.save(task, back, event="undo", run=run, reason=reason)
     write.tell("dispatch.delete_run", run._asdict())

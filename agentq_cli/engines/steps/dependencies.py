@@ -96,9 +96,15 @@ def find(reading: Reading, address: Address) -> list[Found]:
             Dependency(Address(session, seq), Condition(on)),
             None if status is None else Status(status),
             None if root is None else rows.address(root),
+            key or None,
         )
-        for session, seq, on, status, root in reading.ask("dependencies.of", address._asdict())
+        for session, seq, on, status, root, key in reading.ask("dependencies.of", address._asdict())
     ]
+
+
+def known(reading: Reading, task: Task) -> list[Found]:
+    """The same for a task that may wait for nothing."""
+    return find(reading, task.address) if task.work.after else []
 
 
 def waits(reading: Reading, task: Task) -> bool:
@@ -171,7 +177,7 @@ def _decide(write: Transaction, task: Task, found: Sequence[Found]) -> Task | No
 
     verdict, cause = policy.decide(found, task.work.on_dep_failure)
     if verdict is Verdict.GO and task.status is Status.BLOCKED:
-        after = lines.follow(write, replace(task, status=Status.QUEUED, reason=None))
+        after = lines.follow(replace(task, status=Status.QUEUED, reason=None), found)
         write.save(task, after, event="release")
         return after
     if verdict is Verdict.CANCEL:

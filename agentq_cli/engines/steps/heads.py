@@ -105,6 +105,9 @@ class Heads:
     def forget(self) -> None:
         self._seen = None
 
+    def only(self, session: str) -> bool:
+        return self._doubted <= {session} and self._ready.sessions <= {session}
+
     def foresee(self, turn: Turn, session: str) -> None:
         self._foresee(turn.reading, turn.now, {*self._doubted, session})
 

@@ -14,7 +14,7 @@ VALUES (:session, :seq, :on_session, :on_seq, :condition) ON CONFLICT DO NOTHING
 SELECT 1 FROM agentq.tasks WHERE session = :session AND seq = :seq
 
 -- name: of
-SELECT d.on_session, d.on_seq, d.condition, t.status, t.dep_failed
+SELECT d.on_session, d.on_seq, d.condition, t.status, t.dep_failed, t.conversation_key
 FROM agentq.dependencies d LEFT JOIN agentq.tasks t ON t.session = d.on_session AND t.seq = d.on_seq
 WHERE d.session = :session AND d.seq = :seq
 ORDER BY d.on_session, d.on_seq

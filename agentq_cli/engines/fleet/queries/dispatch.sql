@@ -184,9 +184,6 @@ WHERE session = :session AND status = 'queued' AND retry = 1 AND line <> ''
 SELECT DISTINCT line FROM agentq.tasks
 WHERE session = :session AND of_agent = :agent AND ended_at IS NULL AND line <> ''
 
--- name: line_of
-SELECT conversation_key FROM agentq.tasks WHERE session = :session AND seq = :seq
-
 -- name: conversation_directory
 SELECT cwd FROM agentq.task_runs
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1

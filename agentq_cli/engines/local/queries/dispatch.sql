@@ -153,9 +153,6 @@ WHERE session = :session AND status = 'queued' AND retry = 1 AND conversation_ke
 SELECT DISTINCT conversation_key FROM tasks INDEXED BY tasks_lines
 WHERE session = :session AND agent = :agent AND ended_at IS NULL AND conversation_key <> ''
 
--- name: line_of
-SELECT conversation_key FROM messages_in WHERE seq = :seq
-
 -- name: conversation_directory
 SELECT cwd FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation = :conversation ORDER BY id DESC LIMIT 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from queue_driver import Clock, claim_next, edited, finish, outcome, prompt, start, started, submit, widths
+from queue_driver import Clock, claim_next, edited, finish, head_of, outcome, prompt, start, started, submit, widths
 
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.actions import Actor
@@ -14,14 +14,15 @@ from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import FailureClass, RunStatus, Status
 from agentq_cli.model.tasks import NewTask
 from agentq_cli.model.work import Condition, Dependency, Launch
+from agentq_cli.policy.pool import Pool
 
 POOL = widths(p=2)
 BACKOFF = 1_000
 AGAIN = Launch(retries=3, backoff_ms=BACKOFF, max_backoff_ms=BACKOFF)
 
 
-def talk(key: str | None = None, *, session: str = "p", **fields: Any) -> NewTask:
-    return prompt(session, launch=replace(AGAIN, conversation_key=key), context="session", **fields)
+def talk(line: str | None = None, *, session: str = "p", **fields: Any) -> NewTask:
+    return prompt(session, launch=replace(AGAIN, conversation_key=line), context="session", **fields)
 
 
 def begin(queue: Queue, address: Address) -> RunId:
@@ -87,6 +88,18 @@ def test_a_waiting_retry_holds_its_line_and_no_other(queue: Queue, clock: Clock)
     assert (why.kind, why.ids) == ("session", (str(first),))
     clock.forward(2 * BACKOFF)
     assert started(queue, parallel=POOL) == [str(first)]
+
+
+def test_a_conversation_that_waits_for_its_retry_is_not_idle(queue: Queue, clock: Clock) -> None:
+    """However long its agent is held, and also if what goes on first is a retry as well, which waits for no other."""
+    addresses = submit(queue, talk("a"), talk("b"))
+    for run, name in [(begin(queue, each), str(each.seq)) for each in addresses]:
+        end(queue, clock, run, name, status=RunStatus.RATE_LIMITED, failure_class=FailureClass.RATE_LIMITED)
+    clock.forward(1_000_000)
+    for number, address in enumerate(addresses, 1):
+        candidate = queue.candidate(head_of(queue, address), Pool(2, 10))
+        assert candidate is not None
+        assert (candidate.past.conversation, candidate.past.ends) == (str(number), ())
 
 
 def test_in_the_default_session_a_waiting_retry_holds_nothing(queue: Queue, clock: Clock) -> None:
@@ -174,6 +187,27 @@ def test_a_claim_made_from_another_line_than_is_free_by_now_is_none(queue: Queue
 
 
 # What keeps, leaves and inherits a line
+
+
+def test_what_waits_for_another_task_by_now_follows_that_one(queue: Queue, clock: Clock) -> None:
+    first, second = submit(queue, talk("a"), talk("b"))
+    (behind,) = submit(queue, talk(after=(Dependency(first, Condition.ANY),)))
+    queue.cancel(first)
+    assert line(queue, behind) == "a"
+    queue.edit(behind, edited(after=(Dependency(second, Condition.ANY),)))
+    assert line(queue, behind) is None
+    queue.cancel(second)
+    assert line(queue, behind) == "b"
+    queue.edit(behind, edited(after=()))
+    assert line(queue, behind) is None
+
+
+def test_what_replaces_a_task_is_in_the_line_that_it_names(queue: Queue, clock: Clock) -> None:
+    (first,) = submit(queue, talk("a", key="k"))
+    fail(queue, clock, begin(queue, first), "A")
+    for key in ("b", None):
+        submit(queue, talk(key, key="k", text=f"other {key}")._replace(replace=True))
+        assert line(queue, first) == key
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["before", "after"])
