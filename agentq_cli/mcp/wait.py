@@ -96,7 +96,7 @@ async def _until_over(
         reported = float("-inf")
         while True:
             passed = (monotonic_ms() - began) / 1000
-            if passed >= seconds:
+            if passed >= seconds or watch.closed:
                 return False
             now = _standing(tasks)
             if now != told or passed - reported >= PROGRESS_SECONDS:
