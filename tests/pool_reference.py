@@ -54,7 +54,7 @@ class Choice(NamedTuple):
 
 class Asked(NamedTuple):
     """What a choice is made from: `taken` are the lines (agent and key) in which something runs or waits for its retry,
-    `wanted` the keys that waiting tasks of the agent have."""
+    `wanted` the keys that waiting tasks of the agent have, `held` those in which one waits for its retry."""
 
     agent: str
     key: str | None
@@ -62,6 +62,7 @@ class Asked(NamedTuple):
     taken: frozenset[tuple[str, str]]
     n: int
     wanted: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
 
     @property
     def busy(self) -> frozenset[str]:
@@ -82,7 +83,8 @@ def has_room(asked: Asked) -> bool:
 def chosen(asked: Asked) -> Choice:
     """The line of a task that may start."""
     own = [each for each in asked.known if each.agent == asked.agent]
-    ended = {each.key for each in own if each.stale and each.key not in asked.busy}
+    in_use = asked.busy | asked.held
+    ended = {each.key for each in own if each.stale and each.key not in in_use}
     fresh = [each.key for each in own if each.key not in ended]
     key = asked.key
     if key is None:
@@ -91,7 +93,7 @@ def chosen(asked: Asked) -> Choice:
         not_free = {*fresh, *asked.closed}
         key = idle[-1] if idle else next(number for number in free if number not in not_free)
     kept = {*fresh, *asked.busy, key}
-    idle = [each for each in fresh if each not in asked.busy and each != key]
+    idle = [each for each in fresh if each not in in_use and each != key]
     for each in sorted(idle, key=lambda name: (name in asked.wanted, fresh.index(name))):
         if len(kept) > asked.n:
             kept.discard(each)
@@ -131,7 +133,9 @@ class Session:
             if which != number and other.key and other.status != "ended" and self.specs[which].agent == spec.agent
         )
         taken = self.taken(state, retry=task.tries > 0)
-        return Asked(spec.agent, task.key, state.known, taken, state.n, wanted)
+        held = self.taken(state, retry=False) - self.taken(state, retry=True)
+        keys = frozenset(key for agent, key in held if agent == spec.agent)
+        return Asked(spec.agent, task.key, state.known, taken, state.n, wanted, keys)
 
     def is_open(self, state: State, number: int) -> bool:
         """Whether a queued task may start."""
@@ -246,8 +250,10 @@ def troubles(session: Session, before: State, what: str, state: State) -> Iterat
     gone = set(before.known) - set(state.known)
     if any(each.agent != spec.agent or (each.key in asked.busy and not each.stale) for each in gone):
         yield "a conversation was ended that is another's, or in use"
+    if {each.key for each in gone} & asked.held - {task.key}:
+        yield "a conversation was ended in which a task waits for its retry"
     own = {each.key for each in state.known if each.agent == spec.agent} | asked.busy | {task.key}
-    if spec.line and len(own) > state.n and len(asked.busy | {task.key}) <= state.n:
+    if spec.line and len(own) > state.n and len(asked.busy | asked.held | {task.key}) <= state.n:
         yield "more conversations than N are kept, though one was idle"
 
 

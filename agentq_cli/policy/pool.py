@@ -93,21 +93,23 @@ def choose(
     now: int,
     *,
     goes_on: str | None = None,
+    held: Collection[str] = (),
     elsewhere: Collection[str] = (),
     wanted: Collection[str] = (),
 ) -> Choice | None:
     """The line of a task that starts now; None if none is free for it.
 
     `key` is the line that it is bound to, None if any will do; `known` are the conversations of its agent. `goes_on` is
-    the one that the task itself began: it is not idle, however long the agent was held. `elsewhere` are the lines of
-    which another host has the conversation: a new line is none of these as long as another number is free. The lines
-    that tasks of the agent wait for are `wanted`: they make room last.
+    the one that the task itself began: it is not idle, however long the agent was held. Nor are those of the lines that
+    are `held`, in which a task of the agent waits for its retry, even if this one does not wait for that. `elsewhere`
+    are the lines of which another host has the conversation: a new line is none of these as long as another number is
+    free. The lines that tasks of the agent wait for are `wanted`: they make room last.
     """
     if not has_room(agent, key or "", taken, pool.size):
         return None
     own = {line for of, line in taken if of == agent}
-    busy = _busy(own, taken, pool.size)
-    stale = [each for each in known if each.key not in own and each.id != goes_on and _is_stale(each, pool, now)]
+    busy, in_use = _busy(own, taken, pool.size), {*own, *held}
+    stale = [each for each in known if each.key not in in_use and each.id != goes_on and _is_stale(each, pool, now)]
     ends = [End(each, STALE) for each in stale]
     left = sorted(
         (each for each in known if each not in stale), key=lambda each: (each.id != goes_on, -each.used_at, each.key)
@@ -119,7 +121,7 @@ def choose(
         idle = (each.key for each in left if each.key not in busy)
         key = next(chain(idle, fresh, numbers))
     surplus = len({*own, key, *(each.key for each in left)}) - pool.size
-    spare = [each for each in reversed(left) if each.key not in own and each.key != key]
+    spare = [each for each in reversed(left) if each.key not in in_use and each.key != key]
     spare.sort(key=lambda each: each.key in wanted)
     ends += [End(each, REPLACED.format(key=key)) for each in spare[: max(0, surplus)]]
     return Choice(key, next((each for each in left if each.key == key), None), tuple(ends))

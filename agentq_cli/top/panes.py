@@ -232,7 +232,9 @@ def head(snapshot: Snapshot, pen: Pen, *, chosen: Filter, read_only: bool = Fals
 def _supervisor(each: Item, now: int) -> list[tuple[str, str]]:
     which = ", ".join(each["sessions"]) or "all sessions"
     since = moments.clock(from_rfc3339(each["started_at"]), now)
-    return [(f"supervisor {each['pid']}", ""), (f"{each['jobs']} jobs", ""), (which, ""), (f"since {since}", "")]
+    state = (each["state"], ODD if each["state"] in ("paused", "draining") else "")
+    named, jobs = (f"supervisor {each['pid']}", ""), (f"{each['jobs']} jobs", "")
+    return [named, state, jobs, (which, ""), (f"on duty since {since}", "")]
 
 
 def _session(each: Item) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from tree_work import TreeWork
 POOL = (
     '[sessions.docs]\nparallel = 2\n[agents.editor]\nedits = true\nprompt = "argv"\nargv = ["sh", "-c", "{prompt}"]\n'
 )
+TALKER = f"""#!{sys.executable} -S
+import json, os, sys
+branch = os.environ["AGENTQ_BRANCH"].rpartition("/")[2]
+print(json.dumps({{"event": "start", "conversation": sys.argv[2] if len(sys.argv) > 2 else branch}}))
+os.system('echo $AGENTQ_BRANCH > new; git add new; git commit -qm "Work of an agent"')
+print(json.dumps({{"event": "end", "ok": True, "result": [branch, *sys.argv[1:]]}}))
+"""
 SESSION = ("--context", "session")
 TRUE = ("--exec", "--", "true")
 
@@ -59,6 +67,30 @@ def test_each_conversation_has_a_tree_in_which_its_tasks_run(work: TreeWork, aq:
     for address, key, name in zip(ids, keys, ("one", "two"), strict=False):
         assert Path(found[key]["path"], "new").read_text() == f"{name}\n"
         assert [each["path"] for each in aq.json("diff", address)["files"]] == ["new"]
+
+
+def test_a_conversation_goes_on_in_its_own_tree(work: TreeWork, aq: Driven) -> None:
+    """The agent names a conversation after the end of the branch in whose tree that began, and goes on only there."""
+    (aq.home / "mine").write_text(TALKER)
+    (aq.home / "mine").chmod(0o755)
+    with (aq.home / "config.toml").open("a") as config:
+        config.write(
+            f'[agents.mine]\nargv = ["{aq.home}/mine"]\nreader = "events"\nresume = ["--resume", "{{conversation}}"]\n'
+            "resume_same_directory = true\n"
+        )
+    mine = ("-a", "mine", "--retries", "0")
+    first = submit(work, *mine, "--conversation", "a", "begin")
+    submit(work, *mine, "--conversation", "b", "begin")
+    later = submit(work, *mine, "--after", first, "go on where that was")
+    last = submit(work, *mine, "--after", later, "go on in the one used last")
+    based = submit(work, "--context", "isolated", "--after", first, "--base", f"@{first}", "-c", "cat new")
+    aq.drain("-j", "3")
+    runs = aq.runs()
+    began, went_on = ["a"], ["a", "--resume", "a"]
+    assert runs["docs/2.1"]["result"] == ["b"]
+    assert [runs[f"{each}.1"]["result"] for each in (first, later, last)] == [began, went_on, went_on]
+    assert aq.stdout(runs[f"{based}.1"]) == "agentq/c/docs/a\n"
+    assert trees(aq).keys() == {"a", "b", None}
 
 
 def test_every_command_finds_the_tree_of_a_conversation(work: TreeWork, aq: Driven) -> None:
@@ -150,6 +182,9 @@ def test_a_task_for_any_conversation_keeps_the_trees_of_all(work: TreeWork, aq: 
     assert {key: tree["state"] for key, tree in trees(aq).items()} == {"1": "unchanged", "2": "waiting"}
     aq("prune", "--older-than", "1d", "--yes", env=later)
     assert list(trees(aq)) == ["2"]
+    work.commit(work.path, "file", "more\n")
+    began = "--base 'HEAD': the tree of docs conversation 2 began at 'refs/heads/main' already"
+    assert refused(work, "--base", "HEAD", *TRUE).startswith(began)
 
 
 def test_a_tree_whose_record_is_lost_gets_back_its_own_work(work: TreeWork, aq: Driven) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from queue_driver import Clock, claim_next, edited, finish, outcome, prompt, start, started, submit, widths
+from queue_driver import Clock, claim_next, edited, finish, head_of, outcome, prompt, start, started, submit, widths
 
 from agentq_cli.engines.door import Queue
 from agentq_cli.model.actions import Actor
@@ -14,6 +14,7 @@ from agentq_cli.model.addresses import Address, RunId
 from agentq_cli.model.statuses import FailureClass, RunStatus, Status
 from agentq_cli.model.tasks import NewTask
 from agentq_cli.model.work import Condition, Dependency, Launch
+from agentq_cli.policy.pool import Pool
 
 POOL = widths(p=2)
 BACKOFF = 1_000
@@ -87,6 +88,18 @@ def test_a_waiting_retry_holds_its_line_and_no_other(queue: Queue, clock: Clock)
     assert (why.kind, why.ids) == ("session", (str(first),))
     clock.forward(2 * BACKOFF)
     assert started(queue, parallel=POOL) == [str(first)]
+
+
+def test_a_conversation_that_waits_for_its_retry_is_not_idle(queue: Queue, clock: Clock) -> None:
+    """However long its agent is held, and also if what goes on first is a retry as well, which waits for no other."""
+    addresses = submit(queue, talk("a"), talk("b"))
+    for run, name in [(begin(queue, each), str(each.seq)) for each in addresses]:
+        end(queue, clock, run, name, status=RunStatus.RATE_LIMITED, failure_class=FailureClass.RATE_LIMITED)
+    clock.forward(1_000_000)
+    for number, address in enumerate(addresses, 1):
+        candidate = queue.candidate(head_of(queue, address), Pool(2, 10))
+        assert candidate is not None
+        assert (candidate.past.conversation, candidate.past.ends) == (str(number), ())
 
 
 def test_in_the_default_session_a_waiting_retry_holds_nothing(queue: Queue, clock: Clock) -> None:

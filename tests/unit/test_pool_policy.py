@@ -22,7 +22,8 @@ def in_code(asked: Asked) -> pool.Choice | None:
         for number, each in enumerate(asked.known)
         if each.agent == asked.agent
     ]
-    return pool.choose(asked.agent, asked.key, known, asked.taken, pool.Pool(asked.n, TTL - 1), NOW - 1)
+    how = {"wanted": asked.wanted, "held": asked.held}
+    return pool.choose(asked.agent, asked.key, known, asked.taken, pool.Pool(asked.n, TTL - 1), NOW - 1, **how)
 
 
 def by_code(asked: Asked) -> Choice:
@@ -66,8 +67,15 @@ def every_question() -> list[Asked]:
     ]
     lines = [(agent, key) for agent in "xy" for key in ("1", "2", "a")]
     return [
-        Asked("x", key, each, frozenset(taken), n)
-        for key, each, taken, n in product((None, "1", "a", "b"), known, powerset(lines, 2), (1, 2, 3))
+        Asked("x", key, each, frozenset(taken), n, wanted, held)
+        for key, each, taken, n, wanted, held in product(
+            (None, "1", "a", "b"),
+            known,
+            powerset(lines, 2),
+            (1, 2, 3),
+            (frozenset(), frozenset("1")),
+            (frozenset(), frozenset("2")),
+        )
     ]
 
 

@@ -53,7 +53,17 @@ def ended(name: str, **more: Any) -> dict[str, Any]:
 FULL = dataclasses.replace(
     EMPTY,
     counts=COUNTS | {"running": 2, "queued": 3},
-    supervisors=[{"pid": 7, "jobs": 2, "sessions": [], "started_at": AT, "last_seen_at": AT, "alive": True}],
+    supervisors=[
+        {
+            "pid": 7,
+            "jobs": 2,
+            "sessions": [],
+            "started_at": AT,
+            "last_seen_at": AT,
+            "alive": True,
+            "state": "draining",
+        }
+    ],
     running=[running("a/1"), running("a/2", state="orphaned", cost_usd=0.31, agent="claude", labels=("night",))],
     waiting=[waiting(f"a/{n}", status="paused" if n == 5 else "queued") for n in range(3, 9)],
     sessions=[{"name": "a", "paused": False, "counts": {"queued": 3}}, {"name": "b", "paused": True, "counts": {}}],
@@ -75,7 +85,14 @@ def text(of: Laid) -> str:
 
 def test_everything_is_there() -> None:
     shown = "\n".join(line.plain for line in head(FULL, BARE, chosen=Filter()))
-    for word in ("2 of 2 running", "supervisor 7", "held: memory: 1 MiB available", "b (paused)", "3 queued"):
+    for word in (
+        "2 of 2 running",
+        "supervisor 7",
+        "draining",
+        "held: memory: 1 MiB available",
+        "b (paused)",
+        "3 queued",
+    ):
         assert word in shown
     assert pane("running").headers == ("RUNNING", "STATE", "AGE", "COST", "MEMORY", "AGENT", "TASK", "LAST OUTPUT")
     assert "a/2.1|orphaned|1m1s|$0.31|1MiB|claude|write tests|so far so good" in text(pane("running"))

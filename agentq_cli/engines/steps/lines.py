@@ -25,12 +25,13 @@ def choose(reading: Reading, task: Task, pool: Pool, now: int, *, goes_on: str |
     agent, key = task.work.agent or "", task.conversation_key
     found = reading.ask("dispatch.known_lines", {"agent": agent})
     known = [policy.Known(*row[:3]) for row in found if row[3]]
-    taken = set()
+    taken, held = set[tuple[str, str]](), set[str]()
     if pool.size > 1 or key not in (None, FIRST) or any(each.key != FIRST for each in known):
         in_use = reading.ask("dispatch.lines_in_use", {"session": task.session, "now": now})
         # As `order.lane_open`: a retry does not wait for others, and in `default` nothing waits for a retry.
         first = not task.begun and pool.parallel is not None
         taken = {(of, line) for of, line, waits in in_use if first or not waits}
+        held = {line for of, line, waits in in_use if waits and of == agent}
     elsewhere = [row[0] for row in found if not row[3]]
     wanted: set[str] = set()
     if len({each.key for each in known} | {line for _, line in taken} | ({key} if key else set())) > pool.size:
@@ -38,7 +39,9 @@ def choose(reading: Reading, task: Task, pool: Pool, now: int, *, goes_on: str |
         wanted = {row[0] for row in reading.ask("dispatch.wanted_lines", {"session": task.session, "agent": agent})}
     begins = bool(agent) and task.work.launch.continues is None  # what begins no conversation ends none
     pool = pool if begins else pool._replace(ttl_ms=None)
-    choice = policy.choose(agent, key, known, taken, pool, now, goes_on=goes_on, elsewhere=elsewhere, wanted=wanted)
+    choice = policy.choose(
+        agent, key, known, taken, pool, now, goes_on=goes_on, held=held, elsewhere=elsewhere, wanted=wanted
+    )
     return choice if choice is None or begins else choice._replace(ends=())
 
 
