@@ -70,7 +70,7 @@ def test_each_conversation_has_a_tree_in_which_its_tasks_run(work: TreeWork, aq:
 
 
 def test_a_conversation_goes_on_in_its_own_tree(work: TreeWork, aq: Driven) -> None:
-    """The agent names a conversation after the end of the branch in whose tree that began, and goes on only there."""
+    """The agent names a conversation after the end of the branch in whose tree it began, and goes on only there."""
     (aq.home / "mine").write_text(TALKER)
     (aq.home / "mine").chmod(0o755)
     with (aq.home / "config.toml").open("a") as config:
