@@ -65,7 +65,6 @@ def test_a_rebuilt_index_has_the_run_again_whose_slot_was_given_up(queue: Queue)
         claimed_at=NOON,
         conversation_key="1",
         directory="/",  # what a rebuilt index cannot know, it takes for an agent that edits
-        conversation_key="1",
         supervisor=None,
         adopted=False,
         stop=None,
