@@ -130,7 +130,9 @@ def _lines(
     yield ("Command" if task.work.kind == "exec" else "Prompt"), documents.work(data)
     if data["agent"]:
         yield "Agent", data["agent"]
-        yield "Context", data["context"] + of_line.words(config, task)
+    line = of_line.words(config, task)
+    if data["agent"] or line:
+        yield "Context", data["context"] + line
     yield "Directory", data["cwd"]
     yield from _host(config, data, runs)
     if data["check"]:
