@@ -63,8 +63,9 @@ def lines(aq: Driven) -> dict[str, str | None]:
 
 
 def pool(aq: Driven) -> list[dict[str, Any]]:
-    (session,) = [each for each in aq.items("sessions", "-v") if each["name"] == "docs"]
-    return session["pool"]
+    found: list[dict[str, Any]]
+    (found,) = [each["pool"] for each in aq.items("sessions", "-v") if each["name"] == "docs"]
+    return found
 
 
 def known(aq: Driven, *names: str) -> list[tuple[Any, ...]]:
@@ -301,8 +302,8 @@ def test_what_is_in_no_conversation_takes_no_key(aq: Driven) -> None:
         )
     line = '{"exec": ["true"], "conversation": "a"}'
     assert "--batch line 1: conversation 'a'" in aq.refused("submit", "-s", "docs", "--batch", "-", code=2, input=line)
-    for words in (("--agent", "mine"), ("--conversation", "a")):
-        assert "only together with reset" in aq.refused("sessions", *words, code=2)
+    for option, value in (("--agent", "mine"), ("--conversation", "a")):
+        assert "only together with reset" in aq.refused("sessions", option, value, code=2)
     assert "--verbose" in aq.refused("sessions", "-v", "reset", "docs", code=2)
     # It says that the task is to go on in a conversation, also where others do not.
     assert aq.task(aq.submit("-a", "mine", "--conversation", "a", "x"))["context"] == "session"
