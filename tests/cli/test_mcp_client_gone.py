@@ -23,8 +23,8 @@ HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"na
 class Raw:
     """A server, and a client that writes the lines of the protocol itself."""
 
-    def __init__(self, aq: Driven, *arguments: str) -> None:
-        self.process = serve(aq.agentq, *arguments)
+    def __init__(self, aq: Driven, *arguments: str, prepare: str = "") -> None:
+        self.process = serve(aq.agentq, *arguments, prepare=prepare)
         self._count = 0
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -90,7 +90,8 @@ def test_a_client_that_is_gone_ends_the_server_whatever_waits(aq: Driven) -> Non
 
 def test_a_client_that_writes_nothing_more_gets_its_answers(aq: Driven) -> None:
     address = aq.exec("true", given=("--in", "1h"))
-    server = Raw(aq, "--allow", "exec")
+    # How long it may take is not said here: on a busy machine half a second is short.
+    server = Raw(aq, "--allow", "exec", prepare="from agentq_cli.mcp import server; server.ANSWERING_SECONDS = 60")
     server.open()
     # Written at once, and the end right behind them.
     calls = [
