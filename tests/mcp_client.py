@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Thing = TypeVar("Thing")
 
-DEADLINE = 30.0
+DEADLINE = 60.0
+"""Seconds; what loads the SDK on a busy machine needs some."""
 PIPE = -1
 
 

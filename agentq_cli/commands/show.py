@@ -128,9 +128,7 @@ def _lines(
     if task.cancel_requested and not task.status.ended:
         yield "Cancel", "requested"
     yield ("Command" if task.work.kind == "exec" else "Prompt"), documents.work(data)
-    if data["agent"]:
-        yield "Agent", data["agent"]
-        yield "Context", data["context"] + of_line.words(config, task)
+    yield from _agent(config, task, data)
     yield "Directory", data["cwd"]
     yield from _host(config, data, runs)
     if data["check"]:
@@ -172,6 +170,14 @@ def _lines(
         yield "Environment", line
     for run in runs:
         yield f"Run {run.id}", Worded(reading.how_it_ended(run, rfc3339(run.started_at)))
+
+
+def _agent(config: Config, task: Task, data: documents.Item) -> Iterator[tuple[str, str]]:
+    if data["agent"]:
+        yield "Agent", data["agent"]
+    line = of_line.words(config, task)
+    if data["agent"] or line:
+        yield "Context", data["context"] + line
 
 
 def _host(config: Config, data: documents.Item, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:

@@ -32,17 +32,18 @@ def of_task(queue: Queue, config: Config, task: Task, runs: Sequence[Run]) -> It
     if launch.repository is None:
         return
     from agentq_cli.model.branches import branch_of
-    from agentq_cli.trees.place import trees_directory
-    from agentq_cli.trees.records import tree_of
+    from agentq_cli.policy import pool
+    from agentq_cli.trees.asking import in_any_tree, tree_of_task
 
     yield "Repository", launch.checkout or launch.repository
-    # Where the last run has left it, which may be on another host; before, where it will be here.
-    left = runs[0].left if runs else None
-    place = trees_directory(config, queue.here.path)
-    path = tree_of(place, task.work, task.address, task.conversation_key)
-    yield "Worktree", path if left is None else left.worktree
-    branch = branch_of(task.work, task.address, task.conversation_key)
-    yield "Branch", branch if launch.base is None else f"{branch}, from {launch.base.removeprefix('refs/heads/')}"
+    base = "" if launch.base is None else f", from {launch.base.removeprefix('refs/heads/')}"
+    if in_any_tree(task) and pool.size(config.options(task.session).get("parallel")) > 1:
+        yield "Worktree", f"that of the conversation that is chosen when it starts{base}"
+    else:
+        # Where the last run has left it, which may be on another host; before, where it will be here.
+        left = runs[0].left if runs else None
+        yield "Worktree", tree_of_task(config, queue.here.path, task) if left is None else left.worktree
+        yield "Branch", branch_of(task.work, task.address, task.conversation_key) + base
     if launch.land is not None:
         ways = [f"by {launch.land_as}" if launch.land_as else "", f"pushed to {launch.push}" if launch.push else ""]
         yield "Lands on", ", ".join((launch.land, *filter(None, ways)))

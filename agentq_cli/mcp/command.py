@@ -30,9 +30,13 @@ def mcp(given: Given, at: Context) -> Result:
 
     A client may do what an agent may do by its outbound.db: submit prompts in the server's own session, with the
     session's agent, directory and environment; pause, resume, cancel and retry them, and read them. --allow adds to
-    that: 'sessions' every session, 'agent' the choice of the agent and its arguments, 'exec' commands, scripts and
-    checks, 'directory' directories and worktrees, 'environment' variables, 'options' what else a task may be given,
-    'land' merging into branches, 'all' everything.
+    that: 'sessions' every session, and sessions as a whole, 'agent' the choice of the agent and its arguments, 'exec'
+    commands, scripts and checks, 'directory' directories and worktrees, 'environment' variables, 'options' what else a
+    task may be given, 'land' merging into branches, 'all' everything.
+
+    What a client submits runs with the rights of the session's agent, not with its own: an agent in a sandbox reaches
+    by its own session what that session's agent may reach. Give it a session of its own with -s if that is too much.
+    Whoever sets the environment of the server decides on its queue and its session.
 
     AGENTQ_DEPTH and max_queued count as for submit.
     """

@@ -30,7 +30,7 @@ from agentq_cli.mcp.limits import Limits
 from agentq_cli.mcp.resources import Resources
 from agentq_cli.mcp.wait import wait
 from agentq_cli.mcp.waiting import Watch
-from agentq_cli.mcp.wire import Lines, take_stdin
+from agentq_cli.mcp.wire import Answers, Lines, take_stdin
 from agentq_cli.show import notices
 
 TYPE_CHECKING = False
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 THREADS, SLOW_THREADS = 8, 2
 """How many calls are carried out at once: of the tools that are quick, and of those that may take minutes."""
 
-LEAVING_SECONDS = 0.4
-"""How long the last answers and the calls that are being carried out may still take once the client is gone."""
+ANSWERING_SECONDS, LEAVING_SECONDS = 0.5, 0.4
+"""How long the answers may still take once the client writes nothing more, and then, or once nobody reads them, the
+calls that are being carried out."""
 
 
 class Tools:
@@ -107,6 +108,10 @@ class Tools:
         call = partial(calls.call, tool, arguments, self._limits, self._at)
         return await self._loop.run_in_executor(threads, call)
 
+    def close(self) -> None:
+        """End what waits."""
+        self._watch.close()
+
     def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         return self._loop.run_in_executor(self._threads, partial(function, *arguments))
 
@@ -145,10 +150,20 @@ async def _serve(limits: Limits, at: Context) -> None:
         on_list_resource_templates=resources.templates,
         on_read_resource=resources.read,
     )
+
+    async def ended() -> None:
+        """Answer what was asked, for a moment: nobody can cancel it any more."""
+        handlers.close()
+        end = loop.time() + ANSWERING_SECONDS
+        while answers.given < lines.asked and loop.time() < end:
+            await asyncio.sleep(ANSWERING_SECONDS / 50)
+
+    lines = Lines(take_stdin(), loop, over=_leave_soon, ended=ended)
     # What is iterated over is all that the SDK does with a file.
-    lines: Any = Lines(take_stdin(), loop, _leave_soon)
-    async with stdio_server(stdin=lines) as (read, write):
-        await server.run(read, write, server.create_initialization_options())
+    file: Any = lines
+    async with stdio_server(stdin=file) as (read, write):
+        answers = Answers(write)
+        await server.run(read, answers, server.create_initialization_options())
 
 
 def _instructions(limits: Limits) -> str:
@@ -174,7 +189,7 @@ def _leave_with(stdout: int) -> None:
 
 def _leave_soon() -> None:
     """Leave in a moment, even if the last answers cannot be written, because nobody reads them."""
-    timer = threading.Timer(LEAVING_SECONDS, _leave, [0])
+    timer = threading.Timer(ANSWERING_SECONDS, _leave, [0])
     timer.daemon = True
     timer.start()
 

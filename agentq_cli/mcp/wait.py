@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from agentq_cli.base.clock import monotonic_ms
@@ -40,6 +40,9 @@ PROGRESS_SECONDS = 3.0
 
 MOST_TASKS = MOST_ITEMS
 """How many tasks one call waits for at most."""
+
+MOST_ANSWERS = 20
+"""Of how many tasks the answer is told."""
 
 MOST_NAMED = 5
 
@@ -93,7 +96,7 @@ async def _until_over(
         reported = float("-inf")
         while True:
             passed = (monotonic_ms() - began) / 1000
-            if passed >= seconds:
+            if passed >= seconds or watch.closed:
                 return False
             now = _standing(tasks)
             if now != told or passed - reported >= PROGRESS_SECONDS:
@@ -121,27 +124,35 @@ def _standing(tasks: Sequence[Task]) -> str:
 
 
 def _end(wait: Wait, timed_out: bool, at: Context) -> Outcome:
-    """The tasks that have ended, as `agentq wait --json` prints them, and those that are still open."""
+    """The tasks that have ended, as `agentq wait --json` prints them, with the answers of the first of them; and those
+    that are still open."""
     tasks = wait.tasks()
     with own_context(at) as here:
         queue = here.open_queue()
         why = Why(queue, here.config)
-        shown: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+        items: list[dict[str, Any]] = []
+        still: list[dict[str, Any]] = []
         for task in tasks:
             waiting_for = None if task.status.ended else why.of(task)
-            item = bounded(documents.task(task, now=queue.now, waiting_for=waiting_for), texts.LONGEST_ITEM)
-            shown[task.status.ended].append(item)
-        said = [line for task in tasks[:MOST_NAMED] for line in _answer(queue, task)]
-    document = {"schema": "agentq.tasks/1", "items": shown[True], "open": shown[False], "timed_out": timed_out}
-    cleaned: dict[str, Any] = clean(document)
+            item = dict(documents.task(task, now=queue.now, waiting_for=waiting_for))
+            if not task.status.ended:
+                still.append(item)
+                continue
+            items.append(item | {"result": _result(queue, task) if len(items) < MOST_ANSWERS else None})
+    document = {"schema": "agentq.tasks/1", "items": items, "open": still, "timed_out": timed_out}
+    cleaned: dict[str, Any] = bounded(clean(document), texts.LONGEST_ITEM)
+    said = [
+        f"\n{item['last_run']} answered:\n{answer}"
+        for item in items[:MOST_NAMED]
+        if item["agent"] is not None
+        for answer in texts.answer(item)
+    ]
     return Outcome(cleaned, "\n".join([texts.text(cleaned), *map(clean, said)]))
 
 
-def _answer(queue: Queue, task: Task) -> Iterator[str]:
-    """What an agent answered with its last run, if the task has ended."""
-    if not task.status.ended or task.last_run is None or task.work.agent is None:
-        return
-    run = RunId(*task.address, task.last_run)
+def _result(queue: Queue, task: Task) -> Any:
+    """The result of the last run of a task."""
     with suppress(NotFound):
-        for said in texts.answer({"result": queue.run(run).result}):
-            yield f"\n{run} answered:\n{said}"
+        if task.last_run is not None:
+            return queue.run(RunId(*task.address, task.last_run)).result
+    return None

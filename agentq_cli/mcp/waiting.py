@@ -37,6 +37,8 @@ class Watch:
         self._waits: dict[Wait, frozenset[Address]] = {}
         self._wanted = threading.Condition()
         self._thread: threading.Thread | None = None
+        self.closed = False
+        """Whether every wait ends with what is known."""
 
     def add(self, wait: Wait) -> None:
         """Look for this wait from now on."""
@@ -51,6 +53,14 @@ class Watch:
         """Look no more for this wait."""
         with self._wanted:
             self._waits.pop(wait, None)
+
+    def close(self) -> None:
+        """End all waits."""
+        self.closed = True
+        with self._wanted:
+            waits = list(self._waits)
+        for wait in waits:
+            wait.news.set()
 
     def _run(self) -> None:
         while True:

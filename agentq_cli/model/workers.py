@@ -90,7 +90,6 @@ class Worker:
     attempt: int
     agent: str | None
     claimed_at: int
-    shares_conversation: bool
     supervisor: Identity | None
     adopted: bool
     stop: str | None

@@ -145,7 +145,6 @@ class Starter:
             *claim.run,
             agent=claim.task.work.agent,
             claimed_at=self._queue.now,
-            shares_conversation=claim.task.work.shares_conversation,
             supervisor=self._duty.identity,
             adopted=False,
             stop=None,

@@ -15,6 +15,7 @@ from agentq_cli.git.runner import Git, GitFailed
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.branches import conversation_branch
 from agentq_cli.options.tree_options import LANDS_MORE, LineOfBatch, base_task
+from agentq_cli.policy import pool
 from agentq_cli.trees.owners import Line, Owners
 from agentq_cli.trees.place import trees_directory
 from agentq_cli.trees.records import shown_line
@@ -105,7 +106,7 @@ class Admission:
 
     def _width(self, session: str) -> int:
         """How many conversations a session has at most."""
-        return int(self._sessions.get(session, {}).get("parallel", 1))
+        return pool.size(self._sessions.get(session, {}).get("parallel"))
 
     def _fields(self, git: Git, asked: TreeAsked) -> Mapping[str, Any]:
         found = self._admit(git, asked)

@@ -144,8 +144,10 @@ class Owners:
         return record
 
     def known(self, record: TreeRecord | None, asked: TreeAsked) -> list[TreeRecord]:
-        """The records of the trees in which a task may come to run; `record` is that of its branch. Raises OSError."""
-        if asked.own or asked.conversation is not None:
+        """The records of the trees in which a task may come to run, as far as it matters where those began; `record` is
+        that of its branch. Raises OSError."""
+        matters = asked.base_typed or asked.land is not None
+        if asked.own or asked.conversation is not None or not matters:
             return [] if record is None else [record]
         return [each for each in register.records(self._trees) if (each.session, each.seq) == (asked.session, None)]
 

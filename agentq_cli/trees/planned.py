@@ -5,6 +5,7 @@ from __future__ import annotations
 from agentq_cli.base.dataclass import NamedTuple
 from agentq_cli.model.addresses import Address
 from agentq_cli.model.branches import branch_of, conversation_branch, is_own, task_branch
+from agentq_cli.policy import pool
 from agentq_cli.trees.place import trees_directory
 from agentq_cli.trees.records import tree_of
 
@@ -30,7 +31,7 @@ def planned(config: Config, state_dir: str, new: NewTask) -> Planned:
     base = launch.base or ""
     if is_own(new.work) and launch.branch is None:
         return Planned(None, task_branch(new.session, 0).removesuffix("0") + "N", base)
-    if not is_own(new.work) and key is None and config.sessions.get(new.session, {}).get("parallel", 1) > 1:
+    if not is_own(new.work) and key is None and pool.size(config.sessions.get(new.session, {}).get("parallel")) > 1:
         return Planned(None, conversation_branch(new.session, "KEY"), base)
     address = Address(new.session, 0)
     path = tree_of(trees_directory(config, state_dir), new.work, address, key)

@@ -107,7 +107,10 @@ def test_within_a_run_it_works_in_the_session_of_the_run_and_one_deeper(
     assert (first["id"], second["id"]) == ("talk/1", "talk/2"), "nothing else was stored"
     assert (second["agent"], second["cwd"]) == (first["agent"], first["cwd"])
     told = api.conversations()[-1].text
-    assert "--allow sessions" in told and "--allow exec" in told, "the model was told what was refused, and why"
+    # Gemini CLI holds a call against the schema itself: there the refusals are its own.
+    refused = "params" if cli.name == "gemini" else "--allow"
+    assert told.count(refused) >= 2, "the model was told what was refused, and why"
+    assert not (agentq.home / "owned").exists()
 
 
 def test_a_cancel_while_it_waits_leaves_no_server(

@@ -62,6 +62,7 @@ def test_a_task_from_its_submit_to_its_answer(shared: Driven, free: McpClient) -
     assert [item["status"] for item in ended.document["items"]] == ["completed"]
     assert (ended.document["open"], ended.document["timed_out"]) == ([], False)
     assert "demo answer to: say hello" in ended.text
+    assert "demo answer to: say hello" in ended.document["items"][0]["result"]
     assert told[0] == "0 of 1 ended; talk/1 queued"
     (run,) = free.document("runs", session="talk")["items"]
     assert run == shared.runs("-s", "talk")["talk/1.1"]

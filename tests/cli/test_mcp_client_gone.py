@@ -88,6 +88,30 @@ def test_a_client_that_is_gone_ends_the_server_whatever_waits(aq: Driven) -> Non
     assert told.ended() == (143, "")
 
 
+def test_a_client_that_writes_nothing_more_gets_its_answers(aq: Driven) -> None:
+    address = aq.exec("true", given=("--in", "1h"))
+    server = Raw(aq, "--allow", "exec")
+    server.open()
+    # Written at once, and the end right behind them.
+    calls = [
+        {"name": "submit", "arguments": {"exec": ["true"]}},
+        {"name": "wait", "arguments": {"ids": [address], "timeout": "1h"}},
+        {"name": "list", "arguments": {}},
+    ]
+    numbers = range(10, 10 + len(calls))
+    server.stdin.write(
+        "".join(
+            json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": call}) + "\n"
+            for number, call in zip(numbers, calls, strict=True)
+        )
+    )
+    server.stdin.close()
+    found = server.answers(numbers)
+    assert [each["result"]["isError"] for each in found.values()] == [False] * 3
+    assert found[11]["result"]["structuredContent"]["timed_out"]
+    assert server.ended() == (0, "")
+
+
 def test_a_client_that_does_not_read_does_not_keep_the_server(aq: Driven) -> None:
     deaf, full, told = servers = [Raw(aq) for _ in range(3)]
     for server in servers:

@@ -32,7 +32,7 @@ def call(aq: Driven, name: str, /, limits: Limits = ALL, env: dict[str, str] | N
 
 
 def test_a_difference_is_read_in_parts_and_lands(work: TreeWork, aq: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "LONGEST_PAGE", 120)
+    monkeypatch.setattr(pages, "LONGEST_PAGE", 100)
     task = work.task("s")
     tree = work.tree("s", None)
     (tree / "file").write_text("one\nzwei ä\nthree\n")

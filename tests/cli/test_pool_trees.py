@@ -70,7 +70,7 @@ def test_each_conversation_has_a_tree_in_which_its_tasks_run(work: TreeWork, aq:
 
 
 def test_a_conversation_goes_on_in_its_own_tree(work: TreeWork, aq: Driven) -> None:
-    """The agent names a conversation after the end of the branch in whose tree it began, and continues it only there."""
+    """The agent names a conversation after the end of the branch in whose tree it began, and goes on only there."""
     (aq.home / "mine").write_text(TALKER)
     (aq.home / "mine").chmod(0o755)
     with (aq.home / "config.toml").open("a") as config:
@@ -174,6 +174,8 @@ def test_a_task_for_any_conversation_keeps_the_trees_of_all(work: TreeWork, aq: 
     waiting = submit(work, "--hold", *TRUE)
     assert {key: tree["state"] for key, tree in trees(aq).items()} == {"1": "waiting", "2": "waiting"}
     assert "chosen when it starts" in aq.refused("diff", waiting, code=4)
+    shown = aq("show", waiting).stdout
+    assert "that of the conversation that is chosen when it starts, from main" in " ".join(shown.split())
     later = {"AGENTQ_NOW": "2030-01-01T00:00:00Z"}
     aq("prune", "--older-than", "1d", "--yes", env=later)
     assert len(trees(aq)) == 2
@@ -182,6 +184,9 @@ def test_a_task_for_any_conversation_keeps_the_trees_of_all(work: TreeWork, aq: 
     assert {key: tree["state"] for key, tree in trees(aq).items()} == {"1": "unchanged", "2": "waiting"}
     aq("prune", "--older-than", "1d", "--yes", env=later)
     assert list(trees(aq)) == ["2"]
+    work.commit(work.path, "file", "more\n")
+    began = "--base 'HEAD': the tree of docs conversation 2 began at 'refs/heads/main' already"
+    assert refused(work, "--base", "HEAD", *TRUE).startswith(began)
 
 
 def test_a_tree_whose_record_is_lost_gets_back_its_own_work(work: TreeWork, aq: Driven) -> None:

@@ -88,12 +88,12 @@ def test_default_runs_side_by_side_and_a_named_session_one_by_one(aq: Driven) ->
     aq.ended(supervisor, 0)
 
 
-def test_parallel_widens_a_session_but_not_its_conversation(aq: Driven) -> None:
+def test_parallel_widens_a_session_but_not_one_of_its_conversations(aq: Driven) -> None:
     config = aq.home / "config.toml"
     profile = """argv = ["sh", "-c", '''{}''', "-", "{{agent_args}}"]""".format(held("")[2])
     config.write_text(f"[sessions.wide]\nparallel = 3\n[agents.held]\n{profile}\n")
     aq.agentq.environ["AGENTQ_CONFIG"] = str(config)
-    prompt = {"session": "wide", "agent": "held", "prompt": "hi"}
+    prompt = {"session": "wide", "agent": "held", "prompt": "hi", "conversation": "one"}
     aq.batch(
         {"session": "wide", "exec": held("e1")},
         {**prompt, "agent_arg": ["p1"]},

@@ -34,7 +34,8 @@ def last(aq: Driven) -> Object:
     return aq.json("workers")["ended"][0]
 
 
-def test_from_on_duty_to_its_end(aq: Driven) -> None:
+def test_from_on_duty_to_its_end(each: Driven) -> None:
+    aq = each
     aq.batch({"exec": held("one")}, {"exec": held("two", 3)}, {"exec": held("three")})
     supervisor = aq.supervise("-j", "1")
     aq.started("one")

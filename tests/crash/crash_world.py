@@ -268,6 +268,18 @@ class World:
         """The pid in a run's `start` or `agent` record, once it is there."""
         return int(until(lambda: self.record(run, name), f"the {name} record of {run}")["pid"])
 
+    def kill_run(self, run: str) -> None:
+        """Kill the keeper and the agent of a run. The agent may have begun before its keeper has recorded it, and the
+        record has that of the stage before until then."""
+
+        def agent() -> int | None:
+            pid = (self.record(run, "agent") or {}).get("pid")
+            return int(pid) if pid is not None and Path(f"/proc/{pid}").exists() else None
+
+        pids = self.pid(run, "start"), int(until(agent, f"the agent of {run} on record"))
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
     def processes(self) -> Iterator[int]:
         """The live processes that carry this state dir's marker: detached supervisors, launchers, shims, agents. One
         that a server forked does not."""

@@ -227,8 +227,7 @@ def check_unwatched(world: World) -> None:
     supervisor = world.start("run", "--drain")
     until(lambda: "check s/1.1" in world.checks(), "the check of s/1.1")
     supervisor.kill()
-    os.kill(world.pid("s/1.1", "start"), signal.SIGKILL)
-    os.kill(world.pid("s/1.1", "agent"), signal.SIGKILL)
+    world.kill_run("s/1.1")
     world.settled()
 
 
@@ -275,8 +274,7 @@ def close_tree(world: World, crash: Crash) -> Done:
     """A sweep, and what it started, after supervisor, keeper and agent of a run in a tree were killed."""
     in_tree(wait="{ [ -e opened ] || read line <gate; } &&")(world)
     gated_run(world).kill()
-    os.kill(world.pid("s/1.1", "start"), signal.SIGKILL)
-    os.kill(world.pid("s/1.1", "agent"), signal.SIGKILL)
+    world.kill_run("s/1.1")
     world.settled()
     done = world.agentq("sweep", "--no-wake", crash=dict(crash))
     world.settled()
@@ -454,8 +452,7 @@ def crashed_unwatched(world: World) -> None:
     """A run whose supervisor and keeper were killed; its agent lives on until somebody ends it."""
     gated_task(world)
     gated_run(world).kill()
-    os.kill(world.pid("s/1.1", "start"), signal.SIGKILL)
-    os.kill(world.pid("s/1.1", "agent"), signal.SIGKILL)
+    world.kill_run("s/1.1")
     world.settled()
 
 

@@ -18,6 +18,8 @@ from agentq_cli.base.clock import monotonic_ms
 
 LEASE_MS = 2_000
 SESSIONS, TASKS = 8, 12
+POOLS, KEYS = ("p0", "p1"), (None, "a", "a", None, "b")
+"""Sessions that keep two conversations, wherever those are, and what their tasks name in turn."""
 FAULTS = 10
 
 AGENT = """
@@ -47,6 +49,7 @@ def test_hosts_that_die_at_random_do_each_task_once(fleet: LostHosts, seed: int)
     chance = random.Random(seed)
     hosts = [fleet.machine(name) for name in ("a", "b", "c")]
     for host in hosts:
+        keep_pools(fleet, host)
         host.start()
     submit(fleet, hosts[0])
     for _ in range(FAULTS):
@@ -58,20 +61,42 @@ def test_hosts_that_die_at_random_do_each_task_once(fleet: LostHosts, seed: int)
 
     twice = "SELECT session, seq, count(*) FROM agentq.task_runs WHERE status = 'success' GROUP BY 1, 2"
     assert {count for _, _, count in fleet.ask(twice)} == {1}
-    assert fleet.ask("SELECT count(*) FROM agentq.tasks WHERE status = 'completed'") == [(SESSIONS * TASKS,)]
+    assert fleet.ask("SELECT count(*) FROM agentq.tasks WHERE status = 'completed'") == [
+        ((SESSIONS + len(POOLS)) * TASKS,)
+    ]
     assert fleet.ask("SELECT 1 FROM agentq.workers") == []
+    found = fleet.ask("SELECT session, seq, conversation_key FROM agentq.tasks")
+    of_task = {f"{session}/{seq}": f"{session} {key}" for session, seq, key in found if session in POOLS}
+    assert not any(line.endswith(" None") for line in of_task.values())
     lines = [line.split() for line in fleet.log.read_text().splitlines()]
+    for line in lines:
+        line[0] = of_task.get(line[1].rpartition(".")[0], line[0])
     for session, own in groupby(sorted(lines, key=lambda line: line[0]), key=lambda line: line[0]):
         lives = [life for life, _ in groupby(tuple(line[1:]) for line in own)]
         assert len(set(lives)) == len(lives), (session, lives)
+
+
+def keep_pools(fleet: LostHosts, machine: Machine) -> None:
+    """A host with an agent that talks, and the sessions in which it does."""
+    argv = [sys.executable, "-I", "-S", str(fleet.directory / "agent.py"), str(fleet.log)]
+    for path in (fleet.directory / f"home-{machine.name}").glob("*.toml"):
+        path.write_text(
+            f"{path.read_text()}[agents.talker]\nargv = {json.dumps(argv)}\n"
+            'fresh = ["{conversation}"]\nresume = ["{conversation}"]\n'
+            + "".join(f'[sessions.{name}]\nparallel = 2\naffinity = "none"\n' for name in POOLS)
+        )
 
 
 def submit(fleet: LostHosts, machine: Machine) -> None:
     program, batch = fleet.directory / "agent.py", fleet.directory / "batch"
     program.write_text(AGENT)
     task = {"exec": [sys.executable, "-I", "-S", str(program), str(fleet.log)], "retries": 99}
-    names = [f"s{number}" for number in range(SESSIONS)] * TASKS
-    batch.write_text("".join(f"{json.dumps(task | {'session': name})}\n" for name in names))
+    lines = [task | {"session": f"s{number}"} for number in range(SESSIONS)] * TASKS
+    for number in range(TASKS):
+        talk = {"agent": "talker", "prompt": "talk", "cwd": "/", "retries": 99}
+        key = KEYS[number % len(KEYS)]
+        lines += [talk | {"session": name} | ({} if key is None else {"conversation": key}) for name in POOLS]
+    batch.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     done = machine.agentq("submit", "--batch", str(batch))
     assert done.returncode == 0, done.stderr
 

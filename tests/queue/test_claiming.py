@@ -77,7 +77,7 @@ def test_a_claim_makes_a_run_and_a_worker(queue: Queue) -> None:
     assert (run.scheduled_for, run.started_at, run.finished_at, run.host) == (NOON, NOON, None, "here")
     worker = only_worker(queue)
     assert (worker.id, worker.agent, worker.supervisor, worker.claimed_at) == (claimed.run, "demo", SUPERVISOR, NOON)
-    assert (worker.adopted, worker.stop, worker.shares_conversation) == (False, None, True)
+    assert (worker.adopted, worker.stop, worker.conversation_key) == (False, None, "1")
     assert queue.worker(address) == worker
     event = next(queue.events())
     assert (event.event, event.from_status, event.to_status, event.attempt, event.actor) == (

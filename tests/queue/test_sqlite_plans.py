@@ -36,6 +36,12 @@ PLANS: list[tuple[str, dict[str, Any], str]] = [
         GROUP | {"session": "a", "now": NOON},
         "t USING INDEX tasks_ready (session=? AND (agent,priority,shares,retry,directory,conversation_key,due_at)>",
     ),
+    (
+        "dispatch.wanted_lines",
+        {"session": "a", "agent": "demo"},
+        "tasks USING INDEX tasks_lines (session=? AND agent=?)",
+    ),
+    ("dispatch.lines_in_use", {"session": "a", "now": NOON}, "workers USING PRIMARY KEY (session=?)"),
     ("dispatch.changed", {"after": 9}, "events USING INTEGER PRIMARY KEY (rowid>?)"),
     ("dispatch.paused_sessions", {}, "sessions USING INDEX sessions_paused"),
     ("dispatch.ahead", {"after": NOON}, "tasks USING INDEX tasks_due (due_at>?)"),

@@ -63,7 +63,7 @@ def test_a_rebuilt_index_has_the_run_again_whose_slot_was_given_up(queue: Queue)
         1,
         agent=before.agent,
         claimed_at=NOON,
-        shares_conversation=True,
+        conversation_key="1",
         directory="/",  # what a rebuilt index cannot know, it takes for an agent that edits
         supervisor=None,
         adopted=False,

@@ -82,7 +82,7 @@ class Presence(Attendance):
         )
 
     def _worker(self, row: Row) -> Worker:
-        host, elsewhere, pid, rss, seen = row[13:18]
+        host, elsewhere, pid, rss, seen = row[12:17]
         sign = None if pid is None and seen is None else Sign(pid, rss, seen)
         return replace(rows.worker(row), host=host, elsewhere=bool(elsewhere), sign=sign)
 

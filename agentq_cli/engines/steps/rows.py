@@ -317,13 +317,12 @@ def worker(row: Row) -> Worker:
         seq=row[1],
         attempt=row[2],
         agent=row[3] or None,
-        shares_conversation=bool(row[4]),
+        conversation_key=row[4],
         claimed_at=row[5],
         supervisor=None if row[6] is None else Identity(*row[6:9]),
         adopted=bool(row[9]),
         stop=row[10],
         directory=row[11],
-        conversation_key=row[12],
     )
 
 

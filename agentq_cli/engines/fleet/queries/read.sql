@@ -91,13 +91,13 @@ SELECT conversation, count(DISTINCT seq), CAST(sum(tokens_in) AS bigint) AS toke
 FROM agentq.task_runs WHERE session = :session AND conversation IS NOT NULL GROUP BY conversation
 
 -- name: workers
-SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
-       w.directory, w.conversation_key, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
+SELECT w.session, w.seq, w.attempt, w.agent, w.conversation_key, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted,
+       w.stop, w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
 FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host ORDER BY w.claimed_at, w.session, w.seq
 
 -- name: worker
-SELECT w.session, w.seq, w.attempt, w.agent, w.shares, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted, w.stop,
-       w.directory, w.conversation_key, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
+SELECT w.session, w.seq, w.attempt, w.agent, w.conversation_key, w.claimed_at, w.pid, w.start_time, w.boot_id, w.adopted,
+       w.stop, w.directory, h.name, CAST(coalesce(h.key <> :host_key, false) AS integer), w.run_pid, w.rss, w.seen
 FROM agentq.workers w LEFT JOIN agentq.hosts h ON h.id = w.host WHERE w.session = :session AND w.seq = :seq
 
 -- name: supervisors

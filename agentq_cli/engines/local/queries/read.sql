@@ -88,13 +88,11 @@ FROM task_runs INDEXED BY task_runs_session
 WHERE session = :session AND conversation IS NOT NULL GROUP BY conversation
 
 -- name: workers
-SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory,
-       conversation_key
+SELECT session, seq, attempt, agent, conversation_key, claimed_at, pid, start_time, boot_id, adopted, stop, directory
 FROM workers ORDER BY claimed_at, session, seq
 
 -- name: worker
-SELECT session, seq, attempt, agent, shares, claimed_at, pid, start_time, boot_id, adopted, stop, directory,
-       conversation_key
+SELECT session, seq, attempt, agent, conversation_key, claimed_at, pid, start_time, boot_id, adopted, stop, directory
 FROM workers WHERE session = :session AND seq = :seq
 
 -- name: supervisors
