@@ -24,7 +24,10 @@ CHECKPOINTS = st.builds(
     head_before=st.none() | NAMES,
     branch_after=st.none() | NAMES,
     head_after=st.none() | NAMES,
-    paths=st.lists(NAMES, max_size=MOST_PATHS).map(tuple),
+    # A few names again and again: to draw so many different ones takes longest.
+    paths=st.builds(
+        lambda names, times: tuple(names * times)[:MOST_PATHS], st.lists(NAMES, max_size=9), st.integers(1, MOST_PATHS)
+    ),
     more=st.integers(0, 1 << 40),
     said=SAID,
     missing=st.lists(SAID, max_size=4).map(tuple),
