@@ -44,15 +44,18 @@ if TYPE_CHECKING:
 THREADS, SLOW_THREADS = 8, 2
 """How many calls are carried out at once: of the tools that are quick, and of those that may take minutes."""
 
-ANSWERING_SECONDS, LEAVING_SECONDS = 0.5, 0.4
-"""How long the answers may still take once the client writes nothing more, and then, or once nobody reads them, the
-calls that are being carried out."""
+ANSWERING_SECONDS, SETTLING_SECONDS, LEAVING_SECONDS = 10.0, 0.5, 0.4
+"""Once the client writes nothing more: how long what it has asked may still take while somebody reads the answers; for
+how long nothing may be carried out until whatever lacks an answer will have none, as it was cancelled; and how long the
+calls may take that are being carried out when it leaves."""
 
 
 class Tools:
     """The handlers of the protocol's requests."""
 
     def __init__(self, limits: Limits, at: Context, loop: asyncio.AbstractEventLoop) -> None:
+        self.calls = 0
+        """How many calls are being carried out, those of `wait` aside."""
         self._limits = limits
         self._at = at
         self.tools = {tool.name: tool for tool in tools.offered(limits)}
@@ -106,7 +109,11 @@ class Tools:
             return calls.failure(NotFound(f"tool '{name[:100]}': no such tool here{near}"))
         threads = self._slow if tool.slow else self._threads
         call = partial(calls.call, tool, arguments, self._limits, self._at)
-        return await self._loop.run_in_executor(threads, call)
+        self.calls += 1
+        try:
+            return await self._loop.run_in_executor(threads, call)
+        finally:
+            self.calls -= 1
 
     def close(self) -> None:
         """End what waits."""
@@ -152,11 +159,12 @@ async def _serve(limits: Limits, at: Context) -> None:
     )
 
     async def ended() -> None:
-        """Answer what was asked, for a moment: nobody can cancel it any more."""
+        """Answer what was asked: nobody can cancel it any more."""
         handlers.close()
-        end = loop.time() + ANSWERING_SECONDS
-        while answers.given < lines.asked and loop.time() < end:
-            await asyncio.sleep(ANSWERING_SECONDS / 50)
+        end, busy = loop.time() + ANSWERING_SECONDS, loop.time()
+        while answers.given < lines.asked and loop.time() < min(end, busy + SETTLING_SECONDS):
+            await asyncio.sleep(SETTLING_SECONDS / 50)
+            busy = loop.time() if handlers.calls else busy
 
     lines = Lines(take_stdin(), loop, over=_leave_soon, ended=ended)
     # What is iterated over is all that the SDK does with a file.

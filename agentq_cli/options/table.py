@@ -96,6 +96,9 @@ KINDS = {
 """The kind of value on a command line by its reader: `texts` may be given more than once, all readers not listed take
 one `text`. The words after the flag of a `command` are a command line."""
 
+MOST = 1_000_000_000
+"""The bound of numbers for which nothing else is one."""
+
 ARGUMENTS = ("one", "optional", "many")
 """The readers of arguments: a required text, an optional text, any number of texts."""
 
@@ -260,7 +263,7 @@ ROWS: tuple[Any, ...] = (
         "whole",
         WHEN,
         "At most this many occurrences.",
-        {"low": 1, "field": "schedule.max_runs"},
+        {"low": 1, "high": MOST, "field": "schedule.max_runs"},
     ),
     (
         "--missed",
@@ -515,7 +518,7 @@ ROWS: tuple[Any, ...] = (
         "whole",
         FAILURE,
         "Pause the schedule after N failures in a row.",
-        {"low": 0, "default": "8", "field": "schedule.pause_after"},
+        {"low": 0, "high": MOST, "default": "8", "field": "schedule.pause_after"},
     ),
     (
         "--retries",
@@ -740,13 +743,20 @@ ROWS: tuple[Any, ...] = (
     ("--script", ("logs",), "flag", WHICH, "Only what its script wrote, on stdout.", {}),
     ("--check", ("logs",), "flag", WHICH, "Only what its check wrote, on stdout.", {}),
     ("--setup", ("logs",), "flag", WHICH, "Only what the setup command of its tree wrote, on stdout.", {}),
-    ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0}),
+    ("--tail -n", ("logs",), "whole", WHICH, "Only the last N lines.", {"low": 0, "high": MOST}),
     ("--raw", ("logs",), "flag", HOW, "Print an agent's own events; the bytes as they are, but to a terminal.", {}),
-    ("--limit", ("list", "runs", "events", "messages", "report"), "whole", WHICH, "At most this many.", {"low": 1}),
+    (
+        "--limit",
+        ("list", "runs", "events", "messages", "report"),
+        "whole",
+        WHICH,
+        "At most this many.",
+        {"low": 1, "high": MOST},
+    ),
     # How, and until when.
     ("--drain", ("run",), "flag", ENDING, "Exit when nothing is running or due.", {}),
     ("--idle-exit", ("run",), "duration", ENDING, "Exit after this long without work.", {}),
-    ("--max-tasks", ("run",), "whole", ENDING, "Exit after this many tasks.", {"low": 1}),
+    ("--max-tasks", ("run",), "whole", ENDING, "Exit after this many tasks.", {"low": 1, "high": MOST}),
     (
         "--on-stop",
         ("run",),

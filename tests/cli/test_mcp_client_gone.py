@@ -88,10 +88,18 @@ def test_a_client_that_is_gone_ends_the_server_whatever_waits(aq: Driven) -> Non
     assert told.ended() == (143, "")
 
 
+SLOW = """
+import time
+from agentq_cli.mcp import calls
+quick = calls.call
+calls.call = lambda *given: (time.sleep(1), quick(*given))[1]
+"""
+"""Calls that take longer than the server waits for one to begin."""
+
+
 def test_a_client_that_writes_nothing_more_gets_its_answers(aq: Driven) -> None:
     address = aq.exec("true", given=("--in", "1h"))
-    # How long it may take is not said here: on a busy machine half a second is short.
-    server = Raw(aq, "--allow", "exec", prepare="from agentq_cli.mcp import server; server.ANSWERING_SECONDS = 60")
+    server = Raw(aq, "--allow", "exec", prepare=SLOW)
     server.open()
     # Written at once, and the end right behind them.
     calls = [
@@ -114,7 +122,8 @@ def test_a_client_that_writes_nothing_more_gets_its_answers(aq: Driven) -> None:
 
 
 def test_a_client_that_does_not_read_does_not_keep_the_server(aq: Driven) -> None:
-    deaf, full, told = servers = [Raw(aq) for _ in range(3)]
+    short = "from agentq_cli.mcp import server; server.ANSWERING_SECONDS = 0.5"
+    deaf, full, told = servers = [Raw(aq, prepare=each) for each in ("", short, "")]
     for server in servers:
         server.open()
     deaf.stdout.close()  # and its stdin stays open
