@@ -139,7 +139,16 @@ class Model:
         holds = entry.attempts == 0 and self.width(session) is not None
         inside = self.running(session) + (self.retrying(session) if holds else [])
         taken = frozenset((each.agent, each.line) for each in inside if each.agent and each.line)
-        return Asked(entry.agent, entry.line, self.known.get(session, ()), taken, self.width(session) or 1)
+        # Even if nothing waits for a retry, its conversation does not make room.
+        held = frozenset(each.line for each in self.retrying(session) if each.line and each.agent == entry.agent)
+        wanted = frozenset(
+            each.line
+            for each in self.entries.values()
+            if each.live and each.line and (each.address.session, each.agent) == (session, entry.agent)
+        )
+        return Asked(
+            entry.agent, entry.line, self.known.get(session, ()), taken, self.width(session) or 1, wanted, held
+        )
 
     def startable(self, entry: Entry, now: int) -> bool:
         return (
