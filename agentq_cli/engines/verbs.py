@@ -412,6 +412,9 @@ class Queue(Protocol):
     def supervisors(self) -> list[Supervisor]:
         """Every supervisor on record, including dead ones that nobody has removed yet."""
 
+    def clear_dead(self, *, actor: Actor) -> list[Supervisor]:
+        """Take the dead supervisors of this machine off duty; returns them."""
+
     def ended_supervisors(self) -> list[Supervisor]:
         """The last supervisors that have ended, newest end first; before them the dead ones of this machine that nobody
         has removed yet."""

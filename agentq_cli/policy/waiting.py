@@ -129,11 +129,12 @@ def _held(task: Task, around: Surroundings) -> WaitingFor | None:
 
 
 def _lane(task: Task, around: Surroundings) -> WaitingFor | None:
-    users = {str(run.address): line for run, line in around.lines}
+    # A start that came between two looks is no reason to wait.
+    users = {str(run.address): line for run, line in around.lines if run.address != task.address}
     if (found := _line(task, users, around)) is not None or around.parallel is None:
         return found
     others = () if task.begun else tuple(around.retrying)
-    running = tuple(str(run.address) for run in around.session_runs)
+    running = tuple(str(run.address) for run in around.session_runs if run.address != task.address)
     if len(running) + len(others) >= around.parallel:
         what = f"{running[0]} is running" if running else f"{others[0]} will be retried first"
         ids = running + others

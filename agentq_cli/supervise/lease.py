@@ -9,6 +9,7 @@ from agentq_cli.agents import profile
 from agentq_cli.base.clock import monotonic_ms
 from agentq_cli.base.errors import AgentqError
 from agentq_cli.engines.nouns import Renewal
+from agentq_cli.model.actions import Actor
 from agentq_cli.model.workers import Supervisor, SupervisorState
 from agentq_cli.supervise.duty import Duty
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from agentq_cli.model.workers import Sign
 
 RENEW = "renew"
+CLEAR = "clear"
 NEW: tuple[SupervisorState, Status | None] = (SupervisorState.IDLE, None)
 """What a new row says of its supervisor."""
 
@@ -60,7 +62,7 @@ class Lease:
         return self.joined and self._last.may_start(monotonic_ms())
 
     def join(self) -> None:
-        """Write the row."""
+        """Write the row, and tell of those that have died."""
         duty = self._duty
         self.bring()
         duty.told = duty.queue.jobs()
@@ -68,6 +70,8 @@ class Lease:
         self._last = duty.queue.join(row)
         self.state, self.last_result = NEW
         self.joined = True
+        with duty.guard.guarding(None, CLEAR):
+            duty.queue.clear_dead(actor=Actor.SUPERVISOR)
 
     def bring(self) -> None:
         """Say what this machine brings to a fleet, as the configuration has it."""

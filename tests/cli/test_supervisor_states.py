@@ -112,14 +112,19 @@ def test_the_ends_that_are_told_apart(aq: Driven) -> None:
     event = states(aq)[-1]
     assert (event["to"], event["actor"]) == ("ended", "sweep")
     assert last(aq) == {**found, **dict.fromkeys(("since", "last_seen_at", "ended_at"), event["at"])}
+    killed = aq.supervise()
+    until(lambda: living(aq)["state"] == "running", what="it has adopted the run as well")
+    aq.kill_hard(killed)
     aq.let_go("one")
     aq.drain()
+    ended = [event for event in states(aq) if f"supervisor {killed.pid} " in event["reason"]][-1]
+    assert (ended["to"], ended["actor"]) == ("ended", "supervisor"), "the next one tells of it"
     assert last(aq)["last_result"] == "completed"
     of = {event["reason"].split()[1]: [] for event in states(aq)}
     for event in states(aq):
         of[event["reason"].split()[1]].append(event["to"])
     busy = ["idle", "running", "ended"]
-    assert list(of.values()) == [busy, busy, ["idle", "ended"], ["idle", "ended"], busy, busy, busy]
+    assert list(of.values()) == [busy, busy, ["idle", "ended"], ["idle", "ended"], busy, busy, busy, busy]
 
 
 def test_a_busy_queue_and_an_idle_one_write_no_state(aq: Driven) -> None:

@@ -131,11 +131,13 @@ def test_a_conversation_in_use_is_named_with_its_user() -> None:
     assert detail(bound, **use, parallel=9) == "session: a/1 is using conversation '1' of 'a'"
     held = detail(bound, retrying={"a/1": ("demo", "1")}, parallel=9)
     assert held == "session: a/1 will be retried first in conversation '1' of 'a'"
-    found = why(TASK, lines=[(RUNNING, ("demo", "1")), (RunId("a", 2, 1), ("demo", "x"))], parallel=2)
-    assert found is not None and found.detail == "the 2 conversations of 'a' are in use, by a/1, a/2"
-    assert found.ids == ("a/1", "a/2")
+    found = why(TASK, lines=[(RUNNING, ("demo", "1")), (RunId("a", 8, 1), ("demo", "x"))], parallel=2)
+    assert found is not None and found.detail == "the 2 conversations of 'a' are in use, by a/1, a/8"
+    assert found.ids == ("a/1", "a/8")
     isolated = replace(TASK, work=replace(TASK.work, context="isolated"))
     assert detail(isolated, **use, parallel=9).startswith("slot")
+    itself = RunId(*TASK.address, 1)  # it started between two looks
+    assert detail(session_runs=[itself], lines=[(itself, ("demo", "1"))], parallel=1).startswith("slot")
 
 
 def test_a_full_lane_is_named_with_what_runs_or_is_retried_first() -> None:

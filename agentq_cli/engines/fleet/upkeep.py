@@ -47,10 +47,8 @@ class Upkeep:
                 yield SweepAction("lost", *_named(run), reason if task is None else f"{task.status} ({reason})")
         for statement in ("hosts.forget_left", "hosts.forget_ended"):
             queue.tell(statement, {"before": queue.now - FORGOTTEN_MS})
-        for supervisor in queue.supervisors():
-            if not supervisor.elsewhere and not queue.lives(supervisor.identity):
-                queue.leave(supervisor.identity, actor=Actor.SWEEP)
-                yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
+        for dead in queue.clear_dead(actor=Actor.SWEEP):
+            yield SweepAction("forget", None, None, None, f"supervisor {dead.identity.pid} is gone")
 
     def asking(self) -> list[str]:
         return self._queue.voice.changed()

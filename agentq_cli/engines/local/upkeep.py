@@ -117,10 +117,8 @@ class Upkeep:
             yield SweepAction("prune", session, None, None, detail)
 
     def _supervisors(self) -> Step:
-        for supervisor in self._queue.supervisors():
-            if not self._queue.lives(supervisor.identity):
-                self._queue.leave(supervisor.identity, actor=Actor.SWEEP)
-                yield SweepAction("forget", None, None, None, f"supervisor {supervisor.identity.pid} is gone")
+        for dead in self._queue.clear_dead(actor=Actor.SWEEP):
+            yield SweepAction("forget", None, None, None, f"supervisor {dead.identity.pid} is gone")
 
     def _batches(self, session: str | None) -> Step:
         for batch, committed, sessions, owner in self.batches():

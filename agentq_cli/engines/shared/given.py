@@ -61,6 +61,9 @@ class Given(Protocol):
     def ring(self) -> None:
         """Wake every waiting process after a commit that may concern it, except this one, which is awake."""
 
+    def leave(self, identity: Identity, *, actor: Actor = ...) -> None:
+        """See `verbs.Queue`."""
+
     def lives(self, owner: Identity) -> bool:
         """Whether a supervisor, or another owner of something, is still running."""
 

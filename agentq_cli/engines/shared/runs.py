@@ -197,6 +197,12 @@ class Attendance(Runs):
     def supervisors(self) -> list[Supervisor]:
         return [self._supervisor(row) for row in self.reading.ask("read.supervisors")]
 
+    def clear_dead(self, *, actor: Actor) -> list[Supervisor]:
+        gone = [each for each in self.supervisors() if not each.elsewhere and not self.lives(each.identity)]
+        for each in gone:
+            self.leave(each.identity, actor=actor)
+        return gone
+
     def ended_supervisors(self) -> list[Supervisor]:
         from agentq_cli.engines.steps import supervisors
 
