@@ -205,6 +205,7 @@ class Supervision:
         if not self._stopping.leaving:
             # If its own row is gone or old, anybody may take its runs.
             if calls.strangers or not calls.known or old:
+                yield from self._renew()  # else others take what it adopts
                 yield from self._runs.adopt()
                 yield from self._turns.settle()
             if calls.stops:

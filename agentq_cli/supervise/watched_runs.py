@@ -73,14 +73,19 @@ class WatchedRuns:
             step = f"adopt {worker.id}"
             if worker.id in self.by_id or duty.outside(worker.session) or not duty.guard.may_run(worker.session, step):
                 continue
+            mine = False
             with duty.guard.guarding(worker.session, step) as tried:
-                if not duty.queue.adopt(worker, duty.identity):
-                    continue
+                # What may fail comes first: nobody else takes a run that is on record as taken.
                 task = duty.queue.task(worker.id.address, background=True)
                 watched = Watched.adopt(worker, task, duty.queue.here.run(worker.id), duty.config, duty.queue)
+                try:
+                    mine = duty.queue.adopt(worker, duty.identity)
+                finally:
+                    if not mine:
+                        watched.close()
             if tried.lasting:
                 yield from self._give_up(worker.id, tried)
-            if tried.error is not None:
+            if not mine:
                 continue
             self.by_id[worker.id] = watched
             self._store(watched)
