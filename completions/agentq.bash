@@ -290,10 +290,11 @@ _agentq_option() {
     agents:--color) kind=words choices='auto always never' ;;
     mcp:--print) kind=agents ;;
     mcp:--state-dir) kind=directories ;;
-    mcp:--tools|mcp:--url) kind=free ;;
+    mcp:--url) kind=free ;;
     mcp:-s|mcp:--session) kind=sessions ;;
     mcp:--color) kind=words choices='auto always never' ;;
     mcp:--allow) kind=words choices='sessions agent exec directory environment options land all' ;;
+    mcp:--tools) kind=words choices='submit schedule list show logs runs wait cancel pause resume retry diff land' ;;
     config:--state-dir) kind=directories ;;
     config:--url) kind=free ;;
     config:--color) kind=words choices='auto always never' ;;

@@ -777,7 +777,7 @@ complete -c agentq -n '__agentq_in agents' -l allow-network-fs -d 'Accept a stat
 complete -c agentq -n '__agentq_in agents' -s h -l help -d 'Show this help'
 complete -c agentq -n '__agentq_in mcp' -s s -l session -x -k -a '(__agentq_ask sessions)' -d 'A session that the client works in'
 complete -c agentq -n '__agentq_in mcp' -l read-only -d 'Only the tools that change nothing'
-complete -c agentq -n '__agentq_in mcp' -l tools -x -d 'Only this tool'
+complete -c agentq -n '__agentq_in mcp' -l tools -x -a 'submit schedule list show logs runs wait cancel pause resume retry diff land' -d 'Only this tool'
 complete -c agentq -n '__agentq_in mcp' -l allow -x -a 'sessions agent exec directory environment options land all' -d 'What else the client may do'
 complete -c agentq -n '__agentq_in mcp' -l print -x -k -a '(__agentq_ask agents)' -d 'Print what registers the server with this agent CLI, and serve nothing'
 complete -c agentq -n '__agentq_in mcp' -l json -d 'Print one JSON document'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentq_cli.base.errors import NotAnAddress, Usage
 from agentq_cli.mcp.limits import LAND, SESSIONS, Limits
-from agentq_cli.mcp.tools import LISTS, NEW, NEWEST, Tool
+from agentq_cli.mcp.tools import LISTS, NEW, NEWEST, OWN, Tool
 from agentq_cli.options import batch, requests, values
 
 TYPE_CHECKING = False
@@ -52,6 +52,11 @@ def read(tool: Tool, arguments: Mapping[str, Any], limits: Limits) -> dict[str, 
     return _worded(tool, given) if tool.name in NEW else given
 
 
+def only_own(arguments: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Whether the session is the server's own as the client named none: it is empty before its first task."""
+    return "session" in given and arguments.get("session") is None
+
+
 def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
     """Check the sessions that are named, and name the server's own if none is."""
     if "session" in given:
@@ -64,8 +69,8 @@ def _place(tool: Tool, given: dict[str, Any], limits: Limits) -> None:
         for name in tool.beyond:
             if name in given:
                 limits.require(SESSIONS, name)
-        return
-    if tool.name in NEW or (tool.name in LISTS and not named and not limits.allows(SESSIONS)) or "failed" in given:
+    about_own = tool.name in OWN and not given.get("ids") and "all" not in given
+    if about_own or (tool.name in LISTS and not named and not limits.allows(SESSIONS)) or "failed" in given:
         given.setdefault("session", limits.own)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from agentq_cli.base.dataclass import NamedTuple, replace
-from agentq_cli.base.errors import AgentqError
+from agentq_cli.base.errors import AgentqError, NotFound
 from agentq_cli.base.translation import translated
 from agentq_cli.cli import perform
 from agentq_cli.cli.context import Context, Resources
@@ -23,7 +23,7 @@ from agentq_cli.commands import retry, targets
 from agentq_cli.mcp import arguments as given_by
 from agentq_cli.mcp import origin, pages, texts
 from agentq_cli.mcp.limits import EXEC, Limits
-from agentq_cli.mcp.tools import NEW, Tool
+from agentq_cli.mcp.tools import LISTS, NEW, Tool
 from agentq_cli.model.tasks import Task
 from agentq_cli.options.table import rows
 from agentq_cli.show import documents, notices, printer
@@ -74,7 +74,7 @@ def call(tool: Tool, arguments: Mapping[str, Any], limits: Limits, at: Context) 
     _notes.lines = lines
     try:
         with own_context(at) as here:
-            document, short, failed = _done(tool, given_by.read(tool, arguments, limits), limits, here)
+            document, short, failed = _done(tool, arguments, limits, here)
     except Exception as error:
         return failure(error)
     finally:
@@ -83,8 +83,9 @@ def call(tool: Tool, arguments: Mapping[str, Any], limits: Limits, at: Context) 
     return Outcome(document, "\n".join([short, *told]), failed)
 
 
-def _done(tool: Tool, given: dict[str, Any], limits: Limits, at: Context) -> tuple[dict[str, Any], str, bool]:
+def _done(tool: Tool, arguments: Mapping[str, Any], limits: Limits, at: Context) -> tuple[dict[str, Any], str, bool]:
     """Do what a tool is asked: its document, the same in short, and whether it tells an error."""
+    given = given_by.read(tool, arguments, limits)
     every = {**dict.fromkeys(tool.rows), **given}
     if tool.name in PAGED:
         document = clean(PAGED[tool.name](every, at))
@@ -96,7 +97,13 @@ def _done(tool: Tool, given: dict[str, Any], limits: Limits, at: Context) -> tup
         _only_prompts({**dict.fromkeys(each.name for each in rows("retry")), **given}, limits, at)
     # Nobody can be asked; what ends or overwrites something is marked so for the client.
     asked = {"yes": True} if any(each.name == "yes" for each in rows(tool.name)) else {}
-    document, failed = shown(perform.call(tool.name, given | asked, at), at)
+    try:
+        result = perform.call(tool.name, given | asked, at)
+    except NotFound:
+        if tool.name not in LISTS or not given_by.only_own(arguments, given):
+            raise
+        result = Items(LISTS[tool.name], ())
+    document, failed = shown(result, at)
     if tool.name == "show" and not failed:
         if document.get("last_run"):
             # Some clients show their model the document alone, and there a task's own does not have the answer.

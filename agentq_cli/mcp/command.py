@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agentq_cli.base.errors import Usage, nearest
-from agentq_cli.mcp.limits import Limits, own_sessions
+from agentq_cli.base.errors import Usage
+from agentq_cli.mcp.limits import LAND, Limits, own_sessions
 from agentq_cli.options import values
 from agentq_cli.options.table import row
 from agentq_cli.show.results import Interactive, Result
@@ -25,8 +25,10 @@ NOT_INSTALLED = "mcp: its library is not installed; pip install 'agentq[mcp]'"
 def mcp(given: Given, at: Context) -> Result:
     """Serve agents that submit and follow work themselves: a Model Context Protocol server on stdin and stdout.
 
-    An agent CLI starts it once it is registered there, as --print shows. Its tools are commands of agentq. It needs the
-    protocol's library: pip install 'agentq[mcp]'.
+    An agent CLI starts it once it is registered there, as --print shows. Its tools are commands of agentq, as --tools
+    lists them. Its resources are tasks, with the end of their logs and the beginning of what they changed:
+    agentq://task/SESSION/N, agentq://task/SESSION/N/log and agentq://task/SESSION/N/diff. It needs the protocol's
+    library: pip install 'agentq[mcp]'.
 
     A client may do what an agent may do by its outbound.db: submit prompts in the server's own session, with the
     session's agent, directory and environment; pause, resume, cancel and retry them, and read them. --allow adds to
@@ -60,23 +62,24 @@ def mcp(given: Given, at: Context) -> Result:
 
 def made(given: Given, at: Context) -> Limits:
     """The limits of a server. Raises Usage."""
-    from agentq_cli.mcp.tools import TOOLS
+    from agentq_cli.mcp.tools import TOOLS, offered
 
     sessions = own_sessions(given["session"], at.environ)
     for name in sessions:
         values.parse_session(name)
-    _known("--tools", given["tools"], [tool.name for tool in TOOLS])
-    for word in given["allow"] or ():
-        values.parse_choice(word, row("mcp", "allow"), "--allow")
-    return Limits(
+    for name in ("tools", "allow"):
+        for word in given[name] or ():
+            values.parse_choice(word, row("mcp", name), f"--{name}")
+    limits = Limits(
         sessions=sessions,
         read_only=bool(given["read_only"]),
         tools=frozenset(given["tools"] or ()),
         allowed=frozenset(given["allow"] or ()),
     )
-
-
-def _known(option: str, given: list[str] | None, known: list[str]) -> None:
-    for word in given or ():
-        if word not in known:
-            raise Usage(f"{option} '{word}': must be one of {', '.join(known)}{nearest(word, known)}")
+    there = offered(limits)
+    for tool in TOOLS:
+        if tool.name in limits.tools and tool not in there:
+            changes = limits.read_only and not tool.reads
+            why = "it changes something, and --read-only is given" if changes else f"it needs --allow {LAND}"
+            raise Usage(f"--tools '{tool.name}': {why}")
+    return limits

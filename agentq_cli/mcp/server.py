@@ -1,7 +1,8 @@
 """The server: speaks the protocol on stdin and stdout with the official SDK, until the client is gone.
 
-Calls run in a few threads, so that a slow one does not keep the others waiting; `wait` takes none while it waits. The
-server ends when stdin ends or nobody reads stdout any more, whatever still runs: a change is on disk or it never was.
+Calls run in a few threads, so that a slow one does not keep the others waiting; `wait` takes none while it waits. Those
+that change something are carried out one at a time, in the order in which they were asked. The server ends when stdin
+ends or nobody reads stdout any more, whatever still runs: a change is on disk or it never was.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from agentq_cli.cli.context import Context
 
 THREADS, SLOW_THREADS = 8, 2
-"""How many calls are carried out at once: of the tools that are quick, and of those that may take minutes."""
+"""How many calls are carried out at once: of the tools that only read and are quick, and of those that may take
+minutes."""
 
 ANSWERING_SECONDS, SETTLING_SECONDS, LEAVING_SECONDS = 10.0, 0.5, 0.4
 """Once the client writes nothing more: how long what it has asked may still take while somebody reads the answers; for
@@ -60,6 +62,7 @@ class Tools:
         self._at = at
         self.tools = {tool.name: tool for tool in tools.offered(limits)}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=CALL)
+        self._changing = ThreadPoolExecutor(1, thread_name_prefix=CALL)
         self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix=CALL)
         self._loop = loop
         self._watch = Watch(at, loop)
@@ -107,7 +110,7 @@ class Tools:
         if tool is None:
             near = nearest(name, self.tools) or f"; one of {', '.join(self.tools)}"
             return calls.failure(NotFound(f"tool '{name[:100]}': no such tool here{near}"))
-        threads = self._slow if tool.slow else self._threads
+        threads = self._slow if tool.slow else self._threads if tool.reads else self._changing
         call = partial(calls.call, tool, arguments, self._limits, self._at)
         self.calls += 1
         try:

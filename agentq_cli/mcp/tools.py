@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 NEW = ("submit", "schedule")
 """The tools that make tasks; what is to be done they take as a line of a batch does."""
 
-LISTS = ("list", "runs")
-"""The tools that list every session of those that are allowed, unless they are told otherwise."""
+LISTS = {"list": "tasks", "runs": "runs"}
+"""The tools that list every session of those that are allowed, unless they are told otherwise, and what they list."""
+
+OWN = (*NEW, "wait")
+"""The tools that are about the server's own session, unless they are told otherwise."""
 
 TYPED = ("words", "file", "batch", "wait", "follow", "no_wake", "yes")
 """Options that only a person at a command line has a use for, or that are taken in another way."""
@@ -216,7 +219,7 @@ def _property(tool: Tool, option: Row, limits: Limits) -> dict[str, Any]:
     text = option.text + FORMATS.get(option.reader, "")
     default = option.default
     if option.name == "session":
-        default = limits.own if tool.name in NEW or (tool.name in LISTS and not limits.allows(SESSIONS)) else ""
+        default = limits.own if tool.name in OWN or (tool.name in LISTS and not limits.allows(SESSIONS)) else ""
         if not limits.allows(SESSIONS):
             kind["enum"] = list(limits.sessions)
     if default:

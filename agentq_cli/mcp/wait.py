@@ -70,7 +70,12 @@ def _begin(tool: Tool, arguments: Mapping[str, Any], limits: Limits, at: Context
     given = {"timeout": DEFAULT_WAIT} | given_by.read(tool, arguments, limits)
     with own_context(at) as here:
         every = dict.fromkeys(option.name for option in rows("wait")) | given
-        queue, addresses, first, limit = command.wanted(every, here)
+        try:
+            queue, addresses, first, limit = command.wanted(every, here)
+        except NotFound:
+            if not given_by.only_own(arguments, given):
+                raise
+            return Wait((), frozenset(), {}), 0.0
         assert limit is not None
         if limit > values.parse_duration(LONGEST_WAIT, "timeout"):
             raise Usage(f"timeout '{given['timeout']}': at most {LONGEST_WAIT}; call wait again after that")

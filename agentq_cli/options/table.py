@@ -161,6 +161,12 @@ class Row(tuple):  # type: ignore[type-arg]
 ALLOWED = ("sessions", "agent", "exec", "directory", "environment", "options", "land", "all")
 """What `agentq mcp --allow` lets a client do besides what an agent may request by its outbound.db."""
 
+SERVED = (
+    *("submit", "schedule", "list", "show", "logs", "runs", "wait", "cancel", "pause", "resume", "retry", "diff"),
+    "land",
+)
+"""The commands that `agentq mcp` offers as tools."""
+
 
 ROWS: tuple[Any, ...] = (
     # What to do, and which task that is.
@@ -792,7 +798,7 @@ ROWS: tuple[Any, ...] = (
         "texts",
         LIMITS,
         "Only this tool; repeatable.",
-        {"metavar": "TOOL", "default": "all"},
+        {"choices": SERVED, "default": "all; land only with --allow land"},
     ),
     (
         "--allow",

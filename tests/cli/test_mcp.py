@@ -119,6 +119,53 @@ def test_what_changes_tasks(shared: Driven, free: McpClient) -> None:
     assert free("cancel", all=True, session="change").document["kind"] == "usage"
 
 
+def test_a_session_without_a_task_is_empty_until_the_client_names_it(each: Driven) -> None:
+    empty = {"list": "no tasks", "wait": "no tasks", "runs": "no runs"}
+    client = McpClient(each.agentq, "-s", "fresh", "--allow", "exec")
+    try:
+        for _ in range(2):  # before there is any queue, and in one with other sessions
+            for tool, said in empty.items():
+                found = client(tool)
+                assert (found.failed, found.document["items"], found.text) == (False, [], said), tool
+            assert client("list", status=["nothing"]).document["kind"] == "usage"
+            each.exec("true", given=("-s", "other", "--in", "1h"))
+        for tool in empty:
+            named = client(tool, session="fresh")
+            assert (named.document["kind"], "no such session" in named.text) == ("not_found", True), tool
+        assert client("wait", ids=["fresh/1"]).document["kind"] == "not_found"
+        address = client.document("submit", exec=["true"])["items"][0]["id"]
+        assert [item["id"] for item in client.document("wait", timeout="1ms")["open"]] == [address]
+    finally:
+        client.close()
+
+
+def test_what_changes_something_is_done_in_the_order_of_the_calls(aq: Driven) -> None:
+    prepare = "\n".join(
+        (
+            "import threading, time",
+            "from agentq_cli.mcp import calls",
+            "quick, listed = calls.call, threading.Event()",
+            "def call(tool, arguments, *more):",
+            "    if tool.name == 'list': listed.set()",
+            "    elif tool.name == 'runs': listed.wait(60)  # two reads at once",
+            "    elif arguments.get('label') == ['slow']: time.sleep(0.2)",
+            "    return quick(tool, arguments, *more)",
+            "calls.call = call",
+        )
+    )
+    client = McpClient(aq.agentq, "-s", "own", "--allow", "exec", prepare=prepare)
+    try:
+        reads = [client.begin(tool) for tool in ("runs", "list")]
+        asked = [client.begin("submit", shell=f"exit {n}", label=["slow"] if n == 0 else None) for n in range(20)]
+        asked.append(client.begin("cancel", ids=["own/20"]))
+        found = [each.result(DEADLINE).document["items"][0] for each in asked]
+        assert [item["id"] for item in found] == [*(f"own/{n}" for n in range(1, 21)), "own/20"]
+        assert found[-1]["status"] == "cancelled"
+        assert not any(each.result(DEADLINE).failed for each in reads)
+    finally:
+        client.close()
+
+
 def test_a_hundred_calls_at_once(shared: Driven, free: McpClient) -> None:
     calls = [free.begin("submit", shell=f"exit {number}", session="many") for number in range(100)]
     found = [each.result(DEADLINE) for each in calls]

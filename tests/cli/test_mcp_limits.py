@@ -143,7 +143,6 @@ def test_a_server_may_be_for_reading_or_for_some_tools_only(aq: Driven) -> None:
     reading = {tool.name for tool in offered(Limits(read_only=True, allowed=frozenset({"all"})))}
     assert reading == {"list", "show", "logs", "runs", "wait", "diff"}
     assert [tool.name for tool in offered(Limits(tools=frozenset({"show", "submit"})))] == ["submit", "show"]
-    assert [tool.name for tool in offered(Limits(tools=frozenset({"show", "submit"}), read_only=True))] == ["show"]
 
 
 def test_depth_and_the_size_of_the_queue_count_as_for_submit(aq: Driven, server: Server) -> None:

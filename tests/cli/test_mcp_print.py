@@ -11,6 +11,8 @@ import pytest
 from driven import Driven
 
 from agentq_cli.base.defaults import AGENT_CLIS
+from agentq_cli.mcp.tools import TOOLS
+from agentq_cli.options.table import SERVED, row
 
 LIMITS = ("--session", "docs", "--session", "web", "--read-only", "--tools", "list", "--allow", "exec")
 
@@ -51,6 +53,17 @@ def test_it_registers_the_server_with_its_limits_and_its_queue(aq: Driven, agent
     assert document == {"schema": "agentq.mcp/1", "agent": agent, "argv": argv, "text": text.rstrip("\n")}
 
 
+def test_its_help_names_the_tools_and_the_resources(aq: Driven) -> None:
+    from agentq_cli.mcp.resources import KINDS, TASK  # loads the SDK
+
+    assert tuple(tool.name for tool in TOOLS) == SERVED == row("mcp", "tools").choices
+    words = aq("mcp", "--help").stdout.split()
+    assert "|".join(SERVED) in words
+    named = {word.rstrip(",.:") for word in words if word.startswith("agentq://")}
+    uris = {TASK.format(session="SESSION", number="N") + (f"/{kind}" if kind else "") for kind in KINDS}
+    assert named == uris
+
+
 def test_what_is_typed_is_checked_before_anything_is_printed(aq: Driven) -> None:
     for given, said in {
         ("--print", "demo"): "'demo': not known how",
@@ -58,6 +71,16 @@ def test_what_is_typed_is_checked_before_anything_is_printed(aq: Driven) -> None
         ("--print", "claude", "--allow", "exe"): "--allow 'exe'",
         ("--print", "claude", "--tools", "lst"): "--tools 'lst'",
         ("--print", "claude", "--session", "../x"): "--session '../x'",
+        (
+            "--read-only",
+            "--tools",
+            "list",
+            "--tools",
+            "submit",
+        ): "'submit': it changes something, and --read",
+        ("--print", "claude", "--read-only", "--tools", "submit"): "--tools 'submit': it changes something",
+        ("--read-only", "--allow", "all", "--tools", "land"): "--tools 'land': it changes something",
+        ("--print", "claude", "--tools", "land"): "--tools 'land': it needs --allow land",
     }.items():
         assert said in aq.refused("mcp", *given, code=3 if "claud" in given else 2), given
 
