@@ -208,7 +208,9 @@ def test_events_are_followed_oldest_first_as_json_lines(agentq: Agentq) -> None:
         ("running", "completed"),
     ] * 2
     follower.send_signal(signal.SIGTERM)
-    assert follower.communicate(timeout=30) == ("", "")
+    rest, complaint = follower.communicate(timeout=30)
+    assert not any(json.loads(line)["task"] for line in rest.splitlines()), "at most what became of the supervisor"
+    assert complaint == ""
     assert follower.returncode == 143
 
 

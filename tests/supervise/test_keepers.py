@@ -211,7 +211,7 @@ def test_nobody_kills_or_stops_a_keeper_for_a_run_that_it_keeps_no_more(runs: Ru
     assert not keeper.hold(first.directory, first.start())
     assert strays.end(place, RunId("s", 1, 1))
     assert not request_stop(first.directory, reason="cancelled", at=1)
-    assert state(second.shim_pid) == "S"
+    until(lambda: state(second.shim_pid) == "S", "a keeper that sleeps and is not stopped")
     # With the signal of a stop that comes late: it only looks whether its own run is to end.
     assert process.send(second.start().identity, signal.SIGUSR1)
     gate.write_text("\n")
