@@ -58,7 +58,16 @@ def test_a_killed_launcher_is_replaced_at_the_next_launch(runs) -> None:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_each_of_several_runs_that_are_asked_for_has_its_own_line(runs, tmp_path, killed: bool) -> None:
+def test_each_of_several_runs_that_are_asked_for_has_its_own_line(runs, tmp_path, monkeypatch, killed: bool) -> None:
+    def hear(*given: object) -> None:
+        try:
+            heard(*given)
+        except OSError as error:
+            told.append(str(error))
+            raise
+
+    heard, told = Launcher._hear_answer, []
+    monkeypatch.setattr(Launcher, "_hear_answer", hear)
     os.mkfifo(tmp_path / "go")
     launcher = launcher_of(runs, runs.shell("exec sleep 60").shim_pid)
     if killed:
@@ -72,6 +81,7 @@ def test_each_of_several_runs_that_are_asked_for_has_its_own_line(runs, tmp_path
             process.send(launcher, signal.SIGKILL)
             until(lambda: not process.alive(launcher), "the launcher's end")
     handles = [RunHandle(request, runs.launcher.line(sent)) for request, sent in zip(requests, asked, strict=True)]
+    assert not [each for each in told if "did not answer" in each], "it waits for an answer that nobody gives"
     runs.handles += handles
     assert [handle.ended().exit_code for handle in handles[1:]] == [4, 5]
     assert not select.select([handles[0].line], [], [], 0)[0]
@@ -144,8 +154,10 @@ def test_sigkill_of_the_shim_leaves_no_record_and_recovery_ends_the_tree(runs) -
 
 
 @pytest.mark.parametrize("grace_ms", [0, 60_000])
-def test_recovery_leaves_alone_what_another_recoverer_has_started(runs, grace_ms: int) -> None:
+def test_recovery_leaves_alone_what_another_recoverer_has_started(runs, monkeypatch, grace_ms: int) -> None:
     """The run is taken over while the slower one looks for what is left: after its first look, or before."""
+    told: list[object] = []
+    monkeypatch.setattr(tree, "terminate", told.append)
     run = runs.shell(DEAF)
     run.says("ready")
     agent = run.directory.agent()
@@ -155,6 +167,7 @@ def test_recovery_leaves_alone_what_another_recoverer_has_started(runs, grace_ms
     )
     assert process.alive(agent)
     assert process.stat_of(agent.pid).state != "T"
+    assert told == []
     mine = recovery.untaken(run.directory, run.directory.takes() + 1)
     assert mine()
     assert run.directory.write_start(Start(process.current(), 1, 1), take=2)

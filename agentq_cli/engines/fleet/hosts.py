@@ -188,10 +188,7 @@ class Hosts(Presence):
         actor: Actor = Actor.SUPERVISOR,
     ) -> None:
         with self.in_queue(actor=actor) as write:
-            if reason is None:
-                supervisors.lose(write, identity, self.machine)
-            else:
-                supervisors.end(write, identity, self.machine, reason, last_result)
+            supervisors.leave(write, identity, self.machine, reason, last_result)
             write.tell("hosts.left", {"at": write.now})
             write.wake()
 

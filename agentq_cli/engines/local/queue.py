@@ -234,10 +234,7 @@ class LocalQueue(Opened, Readings):
         try:
             if self.in_place:
                 with self.in_queue(actor=actor) as write:
-                    if reason is None:
-                        supervisors.lose(write, identity, self.machine)
-                    else:
-                        supervisors.end(write, identity, self.machine, reason, last_result)
+                    supervisors.leave(write, identity, self.machine, reason, last_result)
         finally:
             self.ring()
 

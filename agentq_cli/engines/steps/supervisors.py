@@ -80,8 +80,11 @@ def change(
     return True
 
 
-def end(write: Writing, identity: Identity, host: str, reason: str, last_result: Status | None) -> bool:
-    """Take a supervisor off the record that says why it ends. False: it is not on record."""
+def leave(write: Writing, identity: Identity, host: str, reason: str | None, last_result: Status | None) -> bool:
+    """Take a supervisor off the record that says why it ends, or one that was found dead (None). False: it is not on
+    record."""
+    if reason is None:
+        return lose(write, identity, host)
     before = _before(write, identity)
     return before is not None and _end(write, before, host, reason, last_result)
 
@@ -103,7 +106,7 @@ def _end(write: Writing, before: Supervisor, host: str, reason: str, last_result
 
 
 def unrecorded(dead: Supervisor) -> Supervisor:
-    """One that is dead and still on record, as it is once somebody has found it (`end`)."""
+    """One that is dead and still on record, as it is once somebody has found it (`lose`)."""
     known, ended = _last_known(dead), SupervisorState.ENDED
     return replace(dead, state=ended, since=None, last_result=known, reason=KILLED, gates=())
 
